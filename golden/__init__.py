@@ -1,0 +1,1 @@
+"""Golden models: the mathematics of every design, on plain numbers and NumPy arrays."""

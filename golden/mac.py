@@ -1,0 +1,130 @@
+"""Multiply-add and multiply-accumulate of integers, modulo the accumulator's width."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from golden.gemm import ACCUMULATOR_WIDTHS, check_integer, check_range, wrap
+
+# Sums and products below may leave int64: NumPy then keeps them modulo 2**64, of which the
+# result modulo 2**width_acc (at most 63 bits) is still exact.
+
+
+def multiply_add(
+    a: ArrayLike,
+    b: ArrayLike,
+    addend: ArrayLike,
+    *,
+    width_acc: int,
+    signed_a: bool,
+    signed_b: bool,
+) -> dict[str, NDArray[np.int64]]:
+    """Elementwise ``a * b + addend`` modulo ``2**width_acc``.
+
+    Parameters
+    ----------
+    a, b : integer array, any one shape
+        Not negative where the operand is unsigned.
+    addend : integer array, same shape
+        Fits in ``width_acc`` bits.
+    width_acc : int
+        Bits of addend and sum, 2 to 63. Both are signed when either operand is signed.
+    signed_a, signed_b : bool
+        The operand is two's complement.
+
+    Returns
+    -------
+    dict
+        ``"sum"``: int64 array of the operands' shape.
+
+    Raises
+    ------
+    ValueError
+        If a width, dtype, shape or value is not allowed.
+    """
+    width_acc = check_integer("width_acc", width_acc, *ACCUMULATOR_WIDTHS)
+    signed = signed_a or signed_b
+    left = _operand("a", a, signed_a)
+    right = _operand("b", b, signed_b)
+    third = _operand("addend", addend, True)
+    check_range("addend", third, width_acc, signed)
+    _same_shape(a=left, b=right, addend=third)
+    return {"sum": wrap(left * right + third, width_acc, signed)}
+
+
+def multiply_accumulate(
+    a: ArrayLike,
+    b: ArrayLike,
+    clear: ArrayLike,
+    i_valid: ArrayLike,
+    *,
+    width_acc: int,
+    signed_a: bool,
+    signed_b: bool,
+) -> dict[str, NDArray[np.int64]]:
+    """Time series of an accumulator that starts at zero.
+
+    A step with ``i_valid`` makes the accumulator ``(0 if clear else acc) + a * b``; a step
+    without holds it and ignores ``clear``.
+
+    Parameters
+    ----------
+    a, b : integer array, shape [t]
+        Not negative where the operand is unsigned.
+    clear, i_valid : array of 0 and 1 (or bool), shape [t]
+    width_acc : int
+        Bits of the accumulator, 2 to 63. It is signed when either operand is signed.
+    signed_a, signed_b : bool
+        The operand is two's complement.
+
+    Returns
+    -------
+    dict
+        ``"sum"``: int64 array, shape [t], the accumulator after each step.
+
+    Raises
+    ------
+    ValueError
+        If a width, dtype, shape or value is not allowed.
+    """
+    width_acc = check_integer("width_acc", width_acc, *ACCUMULATOR_WIDTHS)
+    left = _operand("a", a, signed_a)
+    right = _operand("b", b, signed_b)
+    clears = _flags("clear", clear)
+    valid = _flags("i_valid", i_valid)
+    if left.ndim != 1:
+        raise ValueError(f"a: shape {left.shape} is not one-dimensional")
+    _same_shape(a=left, b=right, clear=clears, i_valid=valid)
+
+    # total[t] is the sum before step t since the beginning of time: an accumulator cleared
+    # last in step s holds total[t + 1] - total[s] after step t.
+    total = np.concatenate(([0], np.cumsum(left * right * valid, dtype=np.int64)))
+    steps = np.arange(left.size)
+    cleared = np.maximum.accumulate(np.where(valid & clears, steps, 0))
+    return {"sum": wrap(total[1:] - total[cleared], width_acc, signed_a or signed_b)}
+
+
+def _operand(name: str, values: ArrayLike, signed: bool) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"{name}: dtype {array.dtype} is not an integer dtype")
+    # An int64 operand has a range of its own only on the unsigned side: no lower than zero.
+    check_range(name, array, 64 if signed else 63, signed)
+    return array.astype(np.int64)
+
+
+def _flags(name: str, values: ArrayLike) -> NDArray[np.bool_]:
+    array = np.asarray(values)
+    if array.dtype != np.bool_:
+        if not np.issubdtype(array.dtype, np.integer):
+            raise ValueError(f"{name}: dtype {array.dtype} is not bool or an integer dtype")
+        check_range(name, array, 1, False)
+    return array.astype(np.bool_)
+
+
+def _same_shape(**arrays: NDArray[np.int64] | NDArray[np.bool_]) -> None:
+    first, *others = arrays
+    for name in others:
+        if arrays[name].shape != arrays[first].shape:
+            raise ValueError(
+                f"{name}: shape {arrays[name].shape} is not {arrays[first].shape}, that of {first}"
+            )
