@@ -1,0 +1,1 @@
+"""Engines built from units, their emission as Verilog, and the catalogue of designs."""

@@ -1,0 +1,118 @@
+"""The catalogue: the one table of designs that commands, benches and docs read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from amaranth.lib import enum
+
+from hw.core_config import GemmCoreConfig
+from hw.gemm_core import GemmCore
+from hw.systolic_os import SystolicOs, SystolicOsConfig
+from hw.systolic_ws import SystolicWs, SystolicWsConfig
+from pe.config import Config, nearest
+from pe.mac import MacConfig, MultiplyAccumulate, MultiplyAdd
+from pe.unit import Unit
+
+
+class Kind(enum.Enum):
+    """Which of the three contracts a design keeps, and hence which bench drives it."""
+
+    FUNCTION_UNIT = "function unit"
+    GEMM_ENGINE = "GEMM engine"
+    COMMAND_DEVICE = "command device"
+
+
+@dataclass(frozen=True)
+class Design:
+    """One row of the catalogue.
+
+    Attributes
+    ----------
+    name
+        What the command line calls it.
+    kind
+        Its contract.
+    config, component
+        Its parameters and its hardware.
+    golden
+        Import path of its golden model, ``module:function``.
+    source
+        Paper and section it comes from.
+    summary
+        What it is, in one line.
+    """
+
+    name: str
+    kind: Kind
+    config: type[Config]
+    component: type[Unit]
+    golden: str
+    source: str
+    summary: str
+
+
+_TPE = "HPCA 2025, Transformation in the Bit-weight Dimension of MACs"
+
+DESIGNS: dict[str, Design] = {
+    design.name: design
+    for design in (
+        Design(
+            name="multiply_add",
+            kind=Kind.FUNCTION_UNIT,
+            config=MacConfig,
+            component=MultiplyAdd,
+            golden="golden.mac:multiply_add",
+            source=f"{_TPE}, section II",
+            summary="one accumulation step, combinational: what a cell of an engine computes",
+        ),
+        Design(
+            name="mac",
+            kind=Kind.FUNCTION_UNIT,
+            config=MacConfig,
+            component=MultiplyAccumulate,
+            golden="golden.mac:multiply_accumulate",
+            source=f"{_TPE}, section II",
+            summary="multiply-accumulate PE with registered operands",
+        ),
+        Design(
+            name="systolic",
+            kind=Kind.GEMM_ENGINE,
+            config=SystolicOsConfig,
+            component=SystolicOs,
+            golden="golden.gemm:matmul",
+            source=f"{_TPE}, section II",
+            summary="output-stationary systolic array",
+        ),
+        Design(
+            name="systolic_ws",
+            kind=Kind.GEMM_ENGINE,
+            config=SystolicWsConfig,
+            component=SystolicWs,
+            golden="golden.gemm:matmul",
+            source="ISCA 2017, In-Datacenter Performance Analysis of a TPU, section 2",
+            summary="weight-stationary systolic array with accumulator banks",
+        ),
+        Design(
+            name="gemm_core",
+            kind=Kind.COMMAND_DEVICE,
+            config=GemmCoreConfig,
+            component=GemmCore,
+            golden="golden.gemm:matmul",
+            source="this project",
+            summary="output-stationary array with operand memories and a tiling sequencer",
+        ),
+    )
+}
+
+
+def find(name: str, names: Iterable[str] = DESIGNS) -> Design:
+    """Return the design called `name`.
+
+    Raises
+    ------
+    ValueError
+        When there is none; the nearest name is suggested.
+    """
+    if name not in DESIGNS:
+        raise ValueError(f"design: {name!r} is not in the catalogue{nearest(name, names)}")
+    return DESIGNS[name]

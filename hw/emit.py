@@ -1,0 +1,141 @@
+"""Emission: a config becomes one Verilog file and the JSON that describes it."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hw import verilog
+from hw.verilog import Heading, rtlil_to_verilog
+from pe.config import Config, parameters
+from pe.share import Collector, SharedModule
+from pe.unit import Unit
+
+
+@dataclass(frozen=True)
+class Emission:
+    """One emitted design.
+
+    Attributes
+    ----------
+    name
+        Name of the top module and stem of the files.
+    verilog
+        Text of all modules, the top last.
+    description
+        What the JSON holds: ports with widths in bits and signedness, parameters, latency,
+        initiation interval, cycle formula and instance counts.
+    """
+
+    name: str
+    verilog: str
+    description: dict[str, Any]
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write ``NAME.v`` and ``NAME.json`` and return their paths; leave no partial file.
+
+        Raises
+        ------
+        ValueError
+            When the folder cannot be made or written.
+        """
+        verilog, description = folder / f"{self.name}.v", folder / f"{self.name}.json"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(verilog, self.verilog)
+            write_atomically(description, json.dumps(self.description, indent=2) + "\n")
+        except OSError as error:
+            raise ValueError(f"output: {folder} cannot be written: {error.strerror}") from error
+        return verilog, description
+
+
+def emit(unit_class: type[Unit], config: Config) -> Emission:
+    """Elaborate a unit and emit it, each distinct module below it once."""
+    collector = Collector()
+    top = collector.collect(unit_class, config)
+    modules = collector.modules
+    headings = {
+        module.name: Heading(
+            list(_comment(module, module is top)), [port.name for port in module.ports]
+        )
+        for module in collector.modules.values()
+    }
+    translated = rtlil_to_verilog(
+        "\n".join(module.rtlil for module in collector.modules.values()),
+        {name: headings[name] for name, module in collector.modules.items() if module.rtlil},
+    )
+    text = "\n".join(
+        translated[name] if module.rtlil else _structural(module, headings[name])
+        for name, module in collector.modules.items()
+    )
+    return Emission(top.name, text, _description(top, collector))
+
+
+def _structural(module: SharedModule, heading: Heading) -> str:
+    ports = [f"input  wire {clock}" for clock in module.clocks]
+    for port in module.ports:
+        kind = "signed " if port.signed else ""
+        direction = "input " if port.is_input else "output"
+        ports.append(f"{direction} wire {kind}[{port.width - 1}:0] {port.name}")
+    return verilog.module(module.name, heading, ports, module.body)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that it is either whole or absent."""
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as stream:
+            stream.write(text)
+        os.chmod(scratch, 0o644)
+        os.replace(scratch, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(scratch)
+        raise
+
+
+def _comment(module: SharedModule, is_top: bool) -> Iterator[str]:
+    unit = module.unit
+    yield f"{module.name}: {unit.summary}"
+    if not is_top:
+        return
+    yield ""
+    for path, field, value in parameters(unit.config):
+        yield f"  {path:<12} = {_plain(value):<8} {field.metadata['doc']}"
+    yield ""
+    yield f"Latency {unit.latency}, initiation interval {unit.initiation_interval} (cycles)."
+    if unit.cycle_formula:
+        yield f"Cycles of an M x K x N product: {unit.cycle_formula}"
+    yield "Clock clk, rising edge; reset rst, synchronous, active high. Made by RTLoom."
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _description(top: SharedModule, collector: Collector) -> dict[str, Any]:
+    unit = top.unit
+    description: dict[str, Any] = {
+        "name": top.name,
+        "parameters": {path: value for path, _, value in parameters(unit.config)},
+        "latency": unit.latency,
+        "initiation_interval": unit.initiation_interval,
+    }
+    if unit.cycle_formula:
+        description["cycle_formula"] = unit.cycle_formula
+    clocks = [{"name": c, "direction": "input", "width": 1, "signed": False} for c in top.clocks]
+    description["ports"] = clocks + [
+        {
+            "name": port.name,
+            "direction": "input" if port.is_input else "output",
+            "width": port.width,
+            "signed": port.signed,
+        }
+        for port in top.ports
+    ]
+    description["instances"] = dict(sorted(collector.totals(top.name).items()))
+    return description

@@ -1,0 +1,149 @@
+"""The contract of every GEMM engine: three streams, a tile, and a published number of cycles.
+
+An engine computes one tile of C = A B at a time. Along K a tile is cut into K-slices. Of each
+K-slice the engine takes a few beats of A on `i_a` and of B on `i_b`; a finished tile leaves row
+by row on `o_c`. No stream loses or repeats a beat under any stall. Two dataflows say what a beat
+is (`Dataflow`). Padding a partial tile is the caller's work: surplus lanes hold anything,
+surplus K must be zero in B.
+"""
+
+from amaranth.hdl import Shape
+from amaranth.lib import data, enum, stream
+from amaranth.lib.wiring import In, Out
+
+from pe.config import Config, choice, flag, integer
+from pe.mac import MacConfig, accumulator_bits
+from pe.registry import PES
+from pe.unit import Unit
+
+DERIVED = 0
+
+
+class Dataflow(enum.Enum):
+    """What stays in place, and hence what a beat of A and B holds.
+
+    OUTPUT_STATIONARY: a K-slice is one k. One A beat is a column of the A tile (a lane a row),
+    one B beat is a row of the B tile (a lane a column).
+
+    WEIGHT_STATIONARY: a K-slice is `slice_k` consecutive k. A B beat is one row of the slice of B
+    (a lane a column), `slice_k` beats in increasing k; an A beat is one row of the slice of A (a
+    lane a k), as many beats as the tile has rows; the last of them has `end` set.
+    """
+
+    OUTPUT_STATIONARY = "output_stationary"
+    WEIGHT_STATIONARY = "weight_stationary"
+
+
+class EngineConfig(Config):
+    """Operands, accumulator and PE: what every GEMM engine has."""
+
+    pe: str = choice("processing element", lambda: PES, default="mac")
+    width_a: int = integer("bits of an element of A", 2, 16, default=8)
+    width_b: int = integer("bits of an element of B", 2, 16, default=8)
+    signed_a: bool = flag("A is two's complement", default=True)
+    signed_b: bool = flag("B is two's complement", default=True)
+    k_max: int = integer("largest K that must not overflow", 1, 1 << 31, default=1 << 16)
+    width_acc: int = integer("bits of an element of C; 0 derives them", 0, 63, default=DERIVED)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width_acc == DERIVED:
+            derived = self.width_a + self.width_b + (self.k_max - 1).bit_length()
+            object.__setattr__(self, "width_acc", derived)
+        least = accumulator_bits(
+            self.k_max, self.width_a, self.width_b, self.signed_a, self.signed_b
+        )
+        if not least <= self.width_acc <= 63:
+            raise ValueError(
+                f"width_acc: {self.width_acc} is not in {least}..63, the bits that k_max="
+                f"{self.k_max} products of {self.width_a} x {self.width_b} bits need"
+            )
+
+    @property
+    def pe_config(self) -> MacConfig:
+        """Config of one PE."""
+        return PES[self.pe](
+            width_a=self.width_a,
+            width_b=self.width_b,
+            width_acc=self.width_acc,
+            signed_a=self.signed_a,
+            signed_b=self.signed_b,
+        )
+
+
+class GemmEngine(Unit):
+    """Base of all GEMM engines.
+
+    Parameters
+    ----------
+    lanes_a, lanes_b : int
+        Elements of A and of B in a beat.
+    tile_m, tile_n : int
+        Most rows and columns of a tile of C; `tile_n` elements leave in a beat.
+    slice_k : int
+        Elements of K in a K-slice.
+
+    Members
+    -------
+    i_a : In(stream)
+        ``data``: `lanes_a` elements of A; ``first``, ``last``: the beat belongs to the first or
+        last K-slice of its tile; ``end`` (weight stationary only): last beat of its K-slice.
+    i_b : In(stream)
+        ``data``: `lanes_b` elements of B.
+    o_c : Out(stream)
+        ``data``: one row of C, `tile_n` accumulators, rows in increasing order; ``last``: the
+        final row of its tile.
+    """
+
+    config: EngineConfig
+    dataflow: Dataflow
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        *,
+        lanes_a: int,
+        lanes_b: int,
+        tile_m: int,
+        tile_n: int,
+        slice_k: int,
+    ) -> None:
+        self.tile_m, self.tile_n, self.slice_k = tile_m, tile_n, slice_k
+        pe = config.pe_config
+        flags = {"first": 1, "last": 1}
+        if self.dataflow is Dataflow.WEIGHT_STATIONARY:
+            flags["end"] = 1
+        beat_a = data.StructLayout({"data": lanes(pe.a_shape, lanes_a), **flags})
+        beat_b = data.StructLayout({"data": lanes(pe.b_shape, lanes_b)})
+        beat_c = data.StructLayout({"data": lanes(pe.accumulator_shape, tile_n), "last": 1})
+        super().__init__(
+            config,
+            {
+                "i_a": In(stream.Signature(beat_a)),
+                "i_b": In(stream.Signature(beat_b)),
+                "o_c": Out(stream.Signature(beat_c)),
+            },
+        )
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Multiply-accumulates a cycle when every PE is busy."""
+        raise NotImplementedError
+
+    def cycles(self, m: int, k: int, n: int) -> int:
+        """Cycles from the first beat taken to the last row of C given, both included.
+
+        For an M x K x N product whose tiles follow each other with N innermost, streams that
+        always offer a beat and a sink that always takes one.
+        """
+        raise NotImplementedError
+
+
+def lanes(shape: Shape, count: int) -> data.ArrayLayout:
+    """Layout of `count` elements, element 0 in the low bits."""
+    return data.ArrayLayout(shape, count)
+
+
+def ceil_div(x: int, y: int) -> int:
+    """Return ``x / y`` rounded up."""
+    return -(-x // y)

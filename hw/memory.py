@@ -1,0 +1,62 @@
+"""A memory with one read and one write port, as SRAM compilers and FPGA block RAMs give it."""
+
+from typing import NamedTuple
+
+from amaranth.hdl import Module, Shape
+from amaranth.lib import memory
+from amaranth.lib.wiring import In, Out
+
+from pe.unit import Unit
+
+
+class MemoryShape(NamedTuple):
+    """Number of words, and what each holds."""
+
+    depth: int
+    word: Shape
+
+
+class Memory(Unit):
+    """A memory with one read and one write port.
+
+    A read takes one cycle; the word read stays while `read_enable` is low. A read of the word
+    that is being written gives the old one. Contents are undefined until written.
+    """
+
+    STORAGE = "storage"
+    """Name of the Verilog array inside the module."""
+
+    config: MemoryShape
+
+    def __init__(self, config: MemoryShape) -> None:
+        address = range(config.depth)
+        super().__init__(
+            config,
+            {
+                "read_address": In(address),
+                "read_enable": In(1),
+                "read_data": Out(config.word),
+                "write_address": In(address),
+                "write_enable": In(1),
+                "write_data": In(config.word),
+            },
+        )
+
+    @property
+    def name(self) -> str:
+        return f"memory_{self.config.depth}x{self.config.word.width}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        storage = memory.Memory(shape=self.config.word, depth=self.config.depth, init=[])
+        m.submodules[self.STORAGE] = storage
+        read, write = storage.read_port(), storage.write_port()
+        m.d.comb += [
+            read.addr.eq(self.read_address),
+            read.en.eq(self.read_enable),
+            self.read_data.eq(read.data),
+            write.addr.eq(self.write_address),
+            write.en.eq(self.write_enable),
+            write.data.eq(self.write_data),
+        ]
+        return m

@@ -1,0 +1,1 @@
+"""Units: arithmetic that fits in one processing element or one pipeline."""

@@ -1,0 +1,55 @@
+"""What every hardware unit has beside its ports: a name, a latency and an initiation interval."""
+
+from typing import TYPE_CHECKING, Any
+
+from amaranth.lib import wiring
+
+if TYPE_CHECKING:
+    from pe.share import Collector
+
+
+class Unit(wiring.Component):
+    """A component built from one config.
+
+    Parameters
+    ----------
+    config
+        Hashable parameters; two units of one class with equal configs are the same hardware.
+    members
+        Signature of the ports.
+    """
+
+    latency: int = 0
+    initiation_interval: int = 1
+    cycle_formula: str | None = None
+    """Cycles of a whole piece of work, in words and symbols, where that is data for a user."""
+
+    def __init__(self, config: Any, members: dict[str, wiring.Member]) -> None:
+        self.config = config
+        super().__init__(members)
+
+    @property
+    def name(self) -> str:
+        """Name of the Verilog module."""
+        return str(self.config.name)
+
+    @property
+    def summary(self) -> str:
+        """What it is, in one line: the first of the docstring."""
+        return (type(self).__doc__ or "").strip().split("\n", 1)[0].replace("`", "").rstrip(".")
+
+
+class StructuralUnit(Unit):
+    """A regular structure that Verilog says best itself, in a ``generate`` loop.
+
+    Its text does not grow with its size, and neither does the time to emit it. `elaborate` builds
+    the same structure for Amaranth's simulator; a test holds the two to each other.
+    """
+
+    def verilog_body(self, collector: "Collector") -> str:
+        """Return the Verilog between the port list and ``endmodule``; collect the children."""
+        raise NotImplementedError
+
+    def clocks(self, collector: "Collector") -> list[str]:
+        """Return which of ``clk`` and ``rst`` the module has."""
+        raise NotImplementedError
