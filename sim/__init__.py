@@ -1,0 +1,1 @@
+"""Simulation: the Verilator runner, cocotb benches, drivers and scoreboards."""

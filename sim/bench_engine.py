@@ -1,0 +1,190 @@
+# amaranth: UnusedElaboratable=no
+"""Bench of every GEMM engine: products through its three streams, beat by beat.
+
+All products of the job are streamed without a pause between them. Checked are every element of C
+against the golden model, the number and the flags of the rows, that an offered row stays until it
+is taken, and, where nothing stalls, the cycles of each product against the engine's formula.
+"""
+
+import random
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.triggers import RisingEdge
+
+from golden.gemm import matmul
+from hw.engine import GemmEngine
+from sim.clock import start_clock
+from sim.job import load, save_result
+from sim.memory import pack, unpack
+from sim.packing import Beats, from_rows, to_beats
+
+RESET_CYCLES = 3
+
+
+class Source:
+    """Drives one stream: offers each beat until it is taken, or a random pause between."""
+
+    def __init__(self, dut: Any, name: str, beats: list[dict[str, int]], stall: float) -> None:
+        self._ports = {field: getattr(dut, f"{name}_{field}") for field in beats[0]}
+        self._valid = getattr(dut, f"{name}_valid")
+        self._ready = getattr(dut, f"{name}_ready")
+        self._beats = beats
+        self._stall = stall
+        self._offered = False
+        self.taken = 0
+        self._noise = {field: len(port) for field, port in self._ports.items()}
+        self._valid.value = 0
+
+    def edge(self) -> bool:
+        """Act on a clock edge; return whether a beat was taken by it."""
+        taken = self._offered and bool(int(self._ready.value))
+        if taken:
+            self.taken += 1
+        if taken or not self._offered:
+            self._offered = self.taken < len(self._beats) and random.random() >= self._stall
+            self._valid.value = int(self._offered)
+            for field, port in self._ports.items():
+                # What is not valid must not matter.
+                port.value = (
+                    self._beats[self.taken][field]
+                    if self._offered
+                    else random.getrandbits(self._noise[field])
+                )
+        return taken
+
+
+class Sink:
+    """Takes the rows of C, with random pauses, and watches that an offered row stays."""
+
+    def __init__(self, dut: Any, stall: float) -> None:
+        self._data, self._last = dut.o_c_data, dut.o_c_last
+        self._valid, self._ready = dut.o_c_valid, dut.o_c_ready
+        self._stall = stall
+        self._is_ready = False
+        self._waiting: tuple[int, int] | None = None
+        self.rows: list[int] = []
+        self.lasts: list[int] = []
+        self._ready.value = 0
+
+    def edge(self) -> bool:
+        """Act on a clock edge; return whether a row was taken by it."""
+        valid = bool(int(self._valid.value))
+        row = (int(self._data.value), int(self._last.value)) if valid else None
+        if self._waiting is not None:
+            assert row == self._waiting, f"o_c: row {len(self.rows)} changed before it was taken"
+        taken = valid and self._is_ready
+        if taken and row is not None:
+            self.rows.append(row[0])
+            self.lasts.append(row[1])
+        self._waiting = None if taken else row
+        self._is_ready = random.random() >= self._stall
+        self._ready.value = int(self._is_ready)
+        return taken
+
+
+def words(matrix: np.ndarray[Any, Any], width: int) -> list[int]:
+    """Integers whose bits are the lanes of each row."""
+    return [int.from_bytes(row.tobytes(), "little") for row in pack(matrix, width)]
+
+
+def stream_beats(engine: GemmEngine, beats: Beats) -> tuple[list[dict[str, int]], ...]:
+    """Fields of each A and each B beat as port values."""
+    flags = [f for f in ("first", "last", "end") if f"i_a_{f}" in _port_names(engine)]
+    data_a = words(beats.a, engine.config.width_a)
+    data_b = words(beats.b, engine.config.width_b)
+    columns = {flag: getattr(beats, flag) for flag in flags}
+    a = [
+        {"data": data, **{flag: int(column[i]) for flag, column in columns.items()}}
+        for i, data in enumerate(data_a)
+    ]
+    return a, [{"data": data} for data in data_b]
+
+
+def _port_names(engine: GemmEngine) -> set[str]:
+    return {f"i_a_{field}" for field, _ in engine.i_a.payload.shape()}
+
+
+async def run_product(
+    dut: Any, engine: GemmEngine, beats: Beats, stall: float, limit: int
+) -> tuple[Sink, int]:
+    """Stream one product; return the sink and the cycles from its first to its last beat."""
+    beats_a, beats_b = stream_beats(engine, beats)
+    a = Source(dut, "i_a", beats_a, stall)
+    b = Source(dut, "i_b", beats_b, stall)
+    sink = Sink(dut, stall)
+    expected = sum(rows for _, _, rows in beats.tiles)
+    cycle, first = 0, None
+    while len(sink.rows) < expected:
+        await RisingEdge(dut.clk)
+        taken = a.edge() | b.edge()
+        if first is None and taken:
+            first = cycle
+        sink.edge()
+        cycle += 1
+        assert cycle < limit, (
+            f"stopped after {limit} cycles: {a.taken} of {len(beats_a)} beats of A and "
+            f"{b.taken} of {len(beats_b)} of B taken, {len(sink.rows)} of {expected} rows given"
+        )
+    assert (a.taken, b.taken) == (len(beats_a), len(beats_b)), "o_c: C is complete before A or B"
+    return sink, cycle - (first or 0)
+
+
+@cocotb.test()
+async def products(dut: Any) -> None:
+    """Run every product of the job."""
+    job, arrays = load()
+    random.seed(job.seed)
+    engine: GemmEngine = job.component()
+    config = engine.config
+    stall = job.options["stall"]
+    start_clock(dut)
+    dut.rst.value = 1
+    for stream in ("i_a", "i_b"):
+        getattr(dut, f"{stream}_valid").value = 0
+    dut.o_c_ready.value = 0
+    for _ in range(RESET_CYCLES):
+        await RisingEdge(dut.clk)
+    dut.rst.value = 0
+
+    report, outputs = [], {}
+    for index in range(len(arrays) // 2):
+        a, b = arrays[f"a{index}"], arrays[f"b{index}"]
+        (m, k), n = a.shape, b.shape[1]
+        beats = to_beats(engine, a, b)
+        formula = engine.cycles(m, k, n)
+        limit = int(4 * formula / (1 - stall) ** 2) + 1000
+        sink, cycles = await run_product(dut, engine, beats, stall, limit)
+        signed = config.pe_config.accumulator_shape.signed
+        packed = b"".join(
+            row.to_bytes(4 * -(-engine.tile_n * config.width_acc // 32), "little")
+            for row in sink.rows
+        )
+        raw = np.frombuffer(packed, np.uint8).reshape(len(sink.rows), -1)
+        rows = unpack(raw, config.width_acc, engine.tile_n, signed).astype(np.int64)
+        c = from_rows(beats, rows, m, n)
+        expected = matmul(
+            a,
+            b,
+            width_a=config.width_a,
+            width_b=config.width_b,
+            width_acc=config.width_acc,
+            signed_a=config.signed_a,
+            signed_b=config.signed_b,
+        )
+        wrong = np.argwhere(c != expected)
+        assert not len(wrong), (
+            f"{m} x {k} x {n}: {len(wrong)} of {m * n} elements differ; C{tuple(wrong[0])} is "
+            f"{c[tuple(wrong[0])]}, the golden model says {expected[tuple(wrong[0])]}"
+        )
+        ends = np.cumsum([height for _, _, height in beats.tiles]) - 1
+        lasts = np.flatnonzero(sink.lasts)
+        assert np.array_equal(lasts, ends), f"o_c.last: set in rows {lasts}, tiles end in {ends}"
+        if stall == 0:
+            assert cycles == formula, f"{m} x {k} x {n}: {cycles} cycles, formula says {formula}"
+        report.append({"m": m, "k": k, "n": n, "cycles": cycles, "formula": formula})
+        outputs[f"c{index}"] = c
+    save_result({"products": report}, outputs)
+
+

@@ -1,0 +1,96 @@
+"""Verilator's run-time library and our main loop, compiled once and linked into each simulator."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+from sim.cache import cached, content_key
+from sim.results import SimulationError, first_error, keep_log
+from sim.tools import (
+    MissingTool,
+    find_compiler,
+    find_fst_libraries,
+    find_verilator,
+    verilator_root,
+)
+
+Waves = Literal["fst", "vcd"]
+
+CPP_FOLDER = Path(__file__).resolve().parent / "cpp"
+RUNTIME_FLAGS = ("-O2", "-DVERILATOR=1", "-DVL_TIME_CONTEXT", "-DVM_SC=0", "-DVM_COVERAGE=0")
+
+# The slowest to compile come first.
+_LIBRARY = ("verilated", "verilated_vpi", "verilated_threads", "verilated_dpi")
+_MAIN_LOOP = ("main", "memory_access")
+
+
+def waves_format() -> Waves:
+    """Return the waveform format that can be built here."""
+    try:
+        find_fst_libraries()
+    except MissingTool:
+        return "vcd"
+    return "fst"
+
+
+def own_sources() -> list[bytes]:
+    """Return the contents of our C++ files."""
+    return [path.read_bytes() for path in sorted(CPP_FOLDER.iterdir())]
+
+
+def tool_versions() -> list[str]:
+    """Return what identifies Verilator and the compiler."""
+    tools = (find_verilator(), find_compiler())
+    return [f"{tool.name} {tool.version} {tool.path}" for tool in tools]
+
+
+def runtime_objects(waves: Waves | None, main_loop: bool) -> list[Path]:
+    """Return object files to link with a model, compiled when they are not there yet.
+
+    Parameters
+    ----------
+    waves
+        Waveform writer to include, if any.
+    main_loop
+        Include the main loop for cocotb.
+
+    Raises
+    ------
+    SimulationError
+        When the compiler fails.
+    """
+    include = verilator_root() / "include"
+    sources = [include / f"{name}.cpp" for name in _LIBRARY]
+    own = [CPP_FOLDER / f"{name}.cpp" for name in _MAIN_LOOP]
+    objects = _compiled([*sources, *own])
+    if not main_loop:
+        objects = objects[: len(sources)]
+    if waves:
+        objects += _compiled([include / f"verilated_{waves}_c.cpp"])
+    return objects
+
+
+def _compiled(sources: list[Path]) -> list[Path]:
+    include = verilator_root() / "include"
+    flags = [*RUNTIME_FLAGS, f"-I{include}", f"-I{include / 'vltstd'}"]
+    names = [source.name for source in sources]
+    key = "runtime-" + content_key([*tool_versions(), *flags, *names, *own_sources()])
+
+    def build_into(folder: Path) -> None:
+        def compile_one(source: Path) -> None:
+            target = folder / f"{source.stem}.o"
+            command = [str(find_compiler().path), *flags, "-c", str(source), "-o", str(target)]
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+            if done.returncode:
+                log = keep_log(f"{key}-{source.stem}", done.stderr)
+                raise SimulationError(f"compiling {source.name}", first_error(done.stderr), log)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(compile_one, sources))
+
+    folder, _ = cached(key, build_into)
+    return [folder / f"{source.stem}.o" for source in sources]

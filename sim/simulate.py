@@ -1,0 +1,134 @@
+# amaranth: UnusedElaboratable=no
+"""From a config to checked results: emit, build, run a bench, read what it found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.catalog import Design, Kind
+from hw.emit import Emission, emit
+from hw.gemm_core import GemmCore
+from pe.config import Config
+from sim.job import FOLDER, Arrays, Job, read_result
+from sim.results import RunResult
+from sim.runner import Simulator, build
+from sim.verilator import Optimize
+
+BUILD = Path("build")
+"""Folder of everything generated."""
+
+BENCHES = {
+    Kind.FUNCTION_UNIT: "sim.bench_function",
+    Kind.GEMM_ENGINE: "sim.bench_engine",
+    Kind.COMMAND_DEVICE: "sim.bench_core",
+}
+
+Matrix = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a bench found.
+
+    Attributes
+    ----------
+    result, arrays
+        As the bench wrote them.
+    run
+        Wall time, log and waveform of the simulation.
+    """
+
+    result: dict[str, Any]
+    arrays: Arrays
+    run: RunResult
+
+
+def build_emission(
+    emission: Emission,
+    memories: Sequence[tuple[str, str]] = (),
+    waves: bool = False,
+    optimize: Optimize = "build",
+) -> Simulator:
+    """Write an emitted design below `BUILD` and build its simulator."""
+    verilog, _ = emission.write(BUILD / "verilog")
+    ports = [port["name"] for port in emission.description["ports"]]
+    return build(verilog, emission.name, ports, memories, waves, optimize)
+
+
+def build_design(
+    design: Design, config: Config, waves: bool = False, optimize: Optimize = "build"
+) -> Simulator:
+    """Emit a design and build its simulator; operand memories are open to the bench."""
+    component = design.component(config)
+    memories = component.operand_memories if isinstance(component, GemmCore) else ()
+    return build_emission(emit(design.component, config), memories, waves, optimize)
+
+
+def run_bench(
+    simulator: Simulator,
+    bench: str,
+    job: Job,
+    arrays: Arrays,
+    workdir: Path,
+    testcase: str | None = None,
+    waves: bool = False,
+) -> Outcome:
+    """Run one bench on one job.
+
+    Raises
+    ------
+    SimulationError
+        When the bench finds a mismatch or cannot run.
+    """
+    workdir = workdir.resolve()
+    job.save(workdir, arrays)
+    run = simulator.run(
+        bench,
+        workdir,
+        seed=job.seed,
+        testcase=testcase,
+        env={FOLDER: str(workdir)},
+        waves=waves,
+    )
+    result, outputs = read_result(workdir)
+    return Outcome(result, outputs, run)
+
+
+def run_products(
+    design: Design,
+    config: Config,
+    products: Sequence[tuple[Matrix, Matrix]],
+    workdir: Path,
+    seed: int = 1,
+    stall: float = 0.0,
+    waves: bool = False,
+) -> Outcome:
+    """Run matrix products through an engine or a core and hold them to the golden model.
+
+    Parameters
+    ----------
+    products
+        Pairs of A [m, k] and B [k, n].
+    stall
+        Probability that a stream pauses in a cycle, 0 to less than 1; engines only.
+    """
+    simulator = build_design(design, config, waves)
+    job = Job.of(design, config, seed, stall=stall)
+    arrays = {f"{x}{i}": matrix for i, p in enumerate(products) for x, matrix in zip("ab", p)}
+    return run_bench(simulator, BENCHES[design.kind], job, arrays, workdir, waves=waves)
+
+
+def random_matrix(
+    rng: np.random.Generator, rows: int, cols: int, width: int, signed: bool
+) -> Matrix:
+    """Integers over the whole range of a width, the extremes well represented."""
+    low, high = (-(1 << (width - 1)), 1 << (width - 1)) if signed else (0, 1 << width)
+    matrix = rng.integers(low, high, (rows, cols), dtype=np.int64)
+    extreme = rng.random((rows, cols))
+    matrix[extreme < 0.05] = low
+    matrix[extreme > 0.95] = high - 1
+    return matrix
