@@ -53,7 +53,7 @@ class Emission:
         return verilog, description
 
 
-def emit(unit_class: type[Unit], config: Config) -> Emission:
+def emit(unit_class: type[Unit], config: Any) -> Emission:
     """Elaborate a unit and emit it, each distinct module below it once."""
     collector = Collector()
     top = collector.collect(unit_class, config)
@@ -104,13 +104,18 @@ def _comment(module: SharedModule, is_top: bool) -> Iterator[str]:
     if not is_top:
         return
     yield ""
-    for path, field, value in parameters(unit.config):
+    for path, field, value in _parameters(unit):
         yield f"  {path:<12} = {_plain(value):<8} {field.metadata['doc']}"
     yield ""
     yield f"Latency {unit.latency}, initiation interval {unit.initiation_interval} (cycles)."
     if unit.cycle_formula:
         yield f"Cycles of an M x K x N product: {unit.cycle_formula}"
-    yield "Clock clk, rising edge; reset rst, synchronous, active high. Made by RTLoom."
+    if module.clocks:
+        yield "Clock clk, rising edge; reset rst, synchronous, active high."
+
+
+def _parameters(unit: Unit) -> list[tuple[str, Any, Any]]:
+    return parameters(unit.config) if isinstance(unit.config, Config) else []
 
 
 def _plain(value: Any) -> str:
@@ -121,7 +126,7 @@ def _description(top: SharedModule, collector: Collector) -> dict[str, Any]:
     unit = top.unit
     description: dict[str, Any] = {
         "name": top.name,
-        "parameters": {path: value for path, _, value in parameters(unit.config)},
+        "parameters": {path: value for path, _, value in _parameters(unit)},
         "latency": unit.latency,
         "initiation_interval": unit.initiation_interval,
     }

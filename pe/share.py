@@ -133,7 +133,8 @@ def share(
         for port in module.ports:
             value = _connection(port, connections)
             arguments[f"{'i' if port.is_input else 'o'}_{port.name}"] = value
-        m.submodules[name] = Instance(module.name, **arguments)
+        # Kept: Yosys would drop an instance none of whose outputs is read, a memory for instance.
+        m.submodules[name] = Instance(module.name, a_keep=1, **arguments)
         return
     unit = unit_class(config)
     m.submodules[name] = unit

@@ -186,5 +186,3 @@ async def products(dut: Any) -> None:
         report.append({"m": m, "k": k, "n": n, "cycles": cycles, "formula": formula})
         outputs[f"c{index}"] = c
     save_result({"products": report}, outputs)
-
-

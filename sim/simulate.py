@@ -12,8 +12,10 @@ import numpy.typing as npt
 from hw.catalog import Design, Kind
 from hw.emit import Emission, emit
 from hw.gemm_core import GemmCore
+from hw.memory import Memory
 from pe.config import Config
 from sim.job import FOLDER, Arrays, Job, read_result
+from sim.player import Player, player_config
 from sim.results import RunResult
 from sim.runner import Simulator, build
 from sim.verilator import Optimize
@@ -120,6 +122,23 @@ def run_products(
     job = Job.of(design, config, seed, stall=stall)
     arrays = {f"{x}{i}": matrix for i, p in enumerate(products) for x, matrix in zip("ab", p)}
     return run_bench(simulator, BENCHES[design.kind], job, arrays, workdir, waves=waves)
+
+
+def run_operands(
+    design: Design, config: Config, workdir: Path, seed: int = 1, count: int = 1 << 16
+) -> Outcome:
+    """Run operands through a function unit and hold every result to the golden model.
+
+    Parameters
+    ----------
+    count
+        Sets of operands, where there are too many to try all of them.
+    """
+    player = player_config(design.component, config, count)
+    memories = [(Memory(shape).name, Memory.STORAGE) for shape in Player(player).memories]
+    simulator = build_emission(emit(Player, player), sorted(set(memories)))
+    job = Job.of(design, config, seed, depth=player.depth)
+    return run_bench(simulator, BENCHES[design.kind], job, {}, workdir)
 
 
 def random_matrix(
