@@ -5,7 +5,8 @@ Rows of cells and stacks of rows are chains. Each port of the unit is linked in 
 and the links say everything about the structure.
 """
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import enum
@@ -53,7 +54,8 @@ class Link(enum.Enum):
         return self in (Link.FORWARD_CLOSED, Link.BACKWARD_CLOSED)
 
 
-class ChainConfig(NamedTuple):
+@dataclass(frozen=True)
+class ChainConfig:
     """What is repeated, how often, and how it is linked.
 
     Attributes

@@ -33,16 +33,19 @@ def job_layout(memories: dict[str, MemoryShape]) -> data.StructLayout:
     return data.StructLayout({**sizes("m", "n"), **base})
 
 
-_WORDS = {"minimum": 2, "maximum": 1 << 20, "default": 1 << 14}
-
-
 class GemmCoreConfig(Config):
     """The engine of a GEMM core and the size of its memories."""
 
-    array: SystolicOsConfig = nested("the engine", SystolicOsConfig)
-    depth_a: int = integer("words of the A memory, array.rows elements each", **_WORDS)
-    depth_b: int = integer("words of the B memory, array.cols elements each", **_WORDS)
-    depth_c: int = integer("words of the C memory, array.cols elements each", **_WORDS)
+    array: SystolicOsConfig = nested("the engine", factory=SystolicOsConfig)
+    depth_a: int = integer(
+        "words of the A memory, array.rows elements each", 2, 1 << 20, default=1 << 14
+    )
+    depth_b: int = integer(
+        "words of the B memory, array.cols elements each", 2, 1 << 20, default=1 << 14
+    )
+    depth_c: int = integer(
+        "words of the C memory, array.cols elements each", 2, 1 << 20, default=1 << 14
+    )
 
     @property
     def name(self) -> str:

@@ -1,10 +1,10 @@
 """Emission: a config becomes one Verilog file and the JSON that describes it."""
 
-import contextlib
+import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,8 @@ class Emission:
         verilog, description = folder / f"{self.name}.v", folder / f"{self.name}.json"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(verilog, self.verilog)
-            write_atomically(description, json.dumps(self.description, indent=2) + "\n")
+            text = json.dumps(self.description, indent=2) + "\n"
+            write_atomically({verilog: self.verilog, description: text})
         except OSError as error:
             raise ValueError(f"output: {folder} cannot be written: {error.strerror}") from error
         return verilog, description
@@ -57,7 +57,6 @@ def emit(unit_class: type[Unit], config: Any) -> Emission:
     """Elaborate a unit and emit it, each distinct module below it once."""
     collector = Collector()
     top = collector.collect(unit_class, config)
-    modules = collector.modules
     headings = {
         module.name: Heading(
             list(_comment(module, module is top)), [port.name for port in module.ports]
@@ -84,18 +83,22 @@ def _structural(module: SharedModule, heading: Heading) -> str:
     return verilog.module(module.name, heading, ports, module.body)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is either whole or absent."""
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def write_atomically(texts: Mapping[Path, str]) -> None:
+    """Write files, all or none: each is whole before the first takes its name."""
+    scratch: dict[Path, str] = {}
     try:
-        with os.fdopen(handle, "w") as stream:
-            stream.write(text)
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(scratch)
-        raise
+        for path, text in texts.items():
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            handle, scratch[path] = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            with os.fdopen(handle, "w") as stream:
+                stream.write(text)
+            os.chmod(scratch[path], 0o644)
+        for path in texts:
+            os.replace(scratch.pop(path), path)
+    finally:
+        for left in scratch.values():
+            os.unlink(left)
 
 
 def _comment(module: SharedModule, is_top: bool) -> Iterator[str]:

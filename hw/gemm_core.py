@@ -10,9 +10,10 @@ previous one still drains, and the memories' host ports work at any time, so tha
 one product can be written, elsewhere in the memories, while another is running.
 """
 
+from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -21,7 +22,7 @@ from hw.engine import ceil_div
 from hw.memory import Memory
 from hw.sequencer import Collector, Feeder
 from hw.systolic_os import SystolicOs
-from pe.share import place
+from pe.share import place, share
 from pe.unit import Unit
 
 
@@ -129,7 +130,6 @@ class GemmCore(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        engine = place(m, platform, "engine", SystolicOs, self.config.array)
         feeder = place(m, platform, "feeder", Feeder, self.config)
         collector = place(m, platform, "collector", Collector, self.config)
         memory = {
@@ -144,33 +144,42 @@ class GemmCore(Unit):
         connect(m, feeder.o_job, collector.i_job)
         connect(m, collector.o_response, flipped(self.o_response))
 
-        for operand, writes, beats in (
-            ("a", self.i_write_a, engine.i_a),
-            ("b", self.i_write_b, engine.i_b),
-        ):
+        ready_a = Signal()
+        ready_b = Signal()
+        row_c = Signal(self.memories["c"].word)
+        share(
+            m,
+            platform,
+            "engine",
+            SystolicOs,
+            self.config.array,
+            i_a=_stream(
+                feeder.beat_valid,
+                ready_a,
+                data=memory["a"].read_data,
+                first=feeder.beat_first,
+                last=feeder.beat_last,
+            ),
+            i_b=_stream(feeder.beat_valid, ready_b, data=memory["b"].read_data),
+            o_c=_stream(
+                collector.row_valid, collector.row_ready, data=row_c, last=collector.row_last
+            ),
+        )
+        m.d.comb += feeder.beat_ready.eq(ready_a & ready_b)
+        with m.If(feeder.beat_valid & feeder.beat_ready):
+            m.d.sync += self.beats.eq(self.beats + 1)
+
+        for operand, writes in (("a", self.i_write_a), ("b", self.i_write_b)):
             m.d.comb += [
                 memory[operand].write_address.eq(writes.payload.address),
                 memory[operand].write_data.eq(writes.payload.data),
                 memory[operand].write_enable.eq(writes.valid),
                 memory[operand].read_address.eq(getattr(feeder, f"address_{operand}")),
                 memory[operand].read_enable.eq(feeder.read_enable),
-                beats.payload.data.eq(memory[operand].read_data),
-                beats.valid.eq(feeder.beat_valid),
             ]
         m.d.comb += [
-            engine.i_a.payload.first.eq(feeder.beat_first),
-            engine.i_a.payload.last.eq(feeder.beat_last),
-            feeder.beat_ready.eq(engine.i_a.ready & engine.i_b.ready),
-        ]
-        with m.If(feeder.beat_valid & feeder.beat_ready):
-            m.d.sync += self.beats.eq(self.beats + 1)
-
-        m.d.comb += [
-            collector.row_valid.eq(engine.o_c.valid),
-            collector.row_last.eq(engine.o_c.payload.last),
-            engine.o_c.ready.eq(collector.row_ready),
             memory["c"].write_address.eq(collector.address_c),
-            memory["c"].write_data.eq(engine.o_c.payload.data),
+            memory["c"].write_data.eq(row_c),
             memory["c"].write_enable.eq(collector.write_enable),
             self.i_read_c.ready.eq(~self.o_read_c.valid | self.o_read_c.ready),
             memory["c"].read_address.eq(self.i_read_c.payload.address),
@@ -180,3 +189,8 @@ class GemmCore(Unit):
         with m.If(self.i_read_c.ready):
             m.d.sync += self.o_read_c.valid.eq(self.i_read_c.valid)
         return m
+
+
+def _stream(valid: Value, ready: Value, **payload: Value) -> SimpleNamespace:
+    """Signals of a stream whose fields come from different places, as `share` connects them."""
+    return SimpleNamespace(valid=valid, ready=ready, payload=SimpleNamespace(**payload))

@@ -1,12 +1,13 @@
 """A memory with one read and one write port, as SRAM compilers and FPGA block RAMs give it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amaranth.hdl import Module, Shape
 from amaranth.lib import memory
 from amaranth.lib.wiring import In, Out
 
-from pe.unit import Unit
+from pe.share import Collector
+from pe.unit import StructuralUnit
 
 
 class MemoryShape(NamedTuple):
@@ -16,7 +17,7 @@ class MemoryShape(NamedTuple):
     word: Shape
 
 
-class Memory(Unit):
+class Memory(StructuralUnit):
     """A memory with one read and one write port.
 
     A read takes one cycle; the word read stays while `read_enable` is low. A read of the word
@@ -48,7 +49,7 @@ class Memory(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        storage = memory.Memory(shape=self.config.word, depth=self.config.depth, init=[])
+        storage: Any = memory.Memory(shape=self.config.word, depth=self.config.depth, init=[])
         m.submodules[self.STORAGE] = storage
         read, write = storage.read_port(), storage.write_port()
         m.d.comb += [
@@ -60,3 +61,18 @@ class Memory(Unit):
             write.data.eq(self.write_data),
         ]
         return m
+
+    def clocks(self, collector: Collector) -> list[str]:
+        return ["clk"]
+
+    def verilog_body(self, collector: Collector) -> str:
+        depth, word = self.config
+        return (
+            f"  reg [{word.width - 1}:0] {self.STORAGE} [0:{depth - 1}];\n"
+            f"  reg [{word.width - 1}:0] word;\n"
+            "  always @(posedge clk) begin\n"
+            f"    if (write_enable) {self.STORAGE}[write_address] <= write_data;\n"
+            f"    if (read_enable) word <= {self.STORAGE}[read_address];\n"
+            "  end\n"
+            "  assign read_data = word;\n"
+        )

@@ -59,7 +59,7 @@ class Skew(StructuralUnit):
         if lanes == 1:
             return "  assign o = i;\n"
         return (
-            "  // Stage s holds the lanes from s on: its lowest lane has been delayed long enough.\n"
+            "  // Stage s holds the lanes from s on: its lowest has been delayed long enough.\n"
             "  genvar s;\n"
             "  generate\n"
             f"    for (s = 1; s < {lanes}; s = s + 1) begin : stage\n"

@@ -27,7 +27,9 @@ class SystolicWsConfig(EngineConfig):
 
     rows: int = integer("rows of PEs: elements of K in a K-slice", 1, 256, default=16)
     cols: int = integer("columns of PEs: columns of a tile of C", 1, 256, default=16)
-    depth: int = integer("rows of a tile of C: words of an accumulator bank", 2, 1 << 16, 256)
+    depth: int = integer(
+        "rows of a tile of C: words of an accumulator bank", 2, 1 << 16, default=256
+    )
 
     @property
     def name(self) -> str:

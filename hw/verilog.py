@@ -13,12 +13,7 @@ from pathlib import Path
 
 from hw.yosys import run_yosys
 
-# Contents come from reset and writes, never from power-up: initial values of registers and the
-# zeros that Amaranth gives to every memory are dropped.
-_ZERO_MEMORY = re.compile(
-    r"^  cell \$meminit_v2 \S+\n(?:    .*\n)*?    connect \\DATA \d+'0+\n(?:    .*\n)*?  end\n",
-    re.MULTILINE,
-)
+# Contents come from reset, never from power-up: initial values of registers are dropped.
 _PASSES = (
     "proc",
     "setattr -unset init w:*",
@@ -50,9 +45,9 @@ def rtlil_to_verilog(rtlil: str, headings: Mapping[str, Heading]) -> dict[str, s
     """Translate RTLIL to Verilog and return the text of each module in `headings`."""
     with tempfile.TemporaryDirectory(prefix="rtloom-") as scratch:
         source, target = Path(scratch, "design.il"), Path(scratch, "design.v")
-        source.write_text(_ZERO_MEMORY.sub("", rtlil))
+        source.write_text(rtlil)
         run_yosys([f"read_rtlil {source}", *_PASSES, f"write_verilog -noattr -norename {target}"])
-        bodies = {name: body for name, body in _MODULE.findall(target.read_text())}
+        bodies = dict(_MODULE.findall(target.read_text()))
     return {name: _tidy(name, bodies[name], heading) for name, heading in headings.items()}
 
 

@@ -38,9 +38,9 @@ def choice(doc: str, allowed: Callable[[], Iterable[str]], default: str) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def nested(doc: str, config: "type[Config]") -> Any:
+def nested(doc: str, factory: "type[Config]") -> Any:
     """Declare a field that is itself a config, by default with its own defaults."""
-    return dataclasses.field(default_factory=config, metadata={"doc": doc, "type": config})
+    return dataclasses.field(default_factory=factory, metadata={"doc": doc, "type": factory})
 
 
 @dataclass_transform(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from amaranth.back import rtlil
+from amaranth.back.rtlil import convert_fragment
 from amaranth.hdl import (
     ClockSignal,
     Fragment,
@@ -163,7 +163,10 @@ def _to_rtlil(unit: Unit, ports: list[Port], collector: Collector) -> str:
             value = outside
         direction = PortDirection.Input if port.is_input else PortDirection.Output
         signals[port.name] = (value, direction)
-    text, _ = rtlil.convert_fragment(fragment, signals, name=unit.name, emit_src=False)
+    text: str
+    text, _ = convert_fragment(fragment, signals, name=unit.name, emit_src=False)
+    # Amaranth repeats each field of a structure as a wire of its own, for waveforms.
+    text = re.sub(r"^(  wire|connect) .*?\\\w+\.\S+.*\n", "", text, flags=re.MULTILINE)
     if len(re.findall(r"\\rst\b", text)) == 1:  # declared with the clock domain, but not used
         text = re.sub(r"  wire width 1 input \d+ +\\rst\n", "", text)
     return text

@@ -16,7 +16,7 @@ class Unit(wiring.Component):
     config
         Hashable parameters; two units of one class with equal configs are the same hardware.
     members
-        Signature of the ports.
+        Signature of the ports; by default what the class annotates, as in `wiring.Component`.
     """
 
     latency: int = 0
@@ -24,7 +24,12 @@ class Unit(wiring.Component):
     cycle_formula: str | None = None
     """Cycles of a whole piece of work, in words and symbols, where that is data for a user."""
 
-    def __init__(self, config: Any, members: dict[str, wiring.Member]) -> None:
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Let the ports, which the signature makes, pass for attributes."""
+
+    def __init__(self, config: Any, members: dict[str, wiring.Member] | None = None) -> None:
         self.config = config
         super().__init__(members)
 

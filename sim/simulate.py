@@ -120,8 +120,11 @@ def run_products(
     """
     simulator = build_design(design, config, waves)
     job = Job.of(design, config, seed, stall=stall)
-    arrays = {f"{x}{i}": matrix for i, p in enumerate(products) for x, matrix in zip("ab", p)}
-    return run_bench(simulator, BENCHES[design.kind], job, arrays, workdir, waves=waves)
+    arrays = {
+        f"{x}{i}": matrix for i, p in enumerate(products) for x, matrix in zip("ab", p, strict=True)
+    }
+    bench = BENCHES[design.kind]
+    return run_bench(simulator, bench, job, arrays, workdir, testcase="products", waves=waves)
 
 
 def run_operands(

@@ -1,0 +1,228 @@
+"""The command line: ``rtloom COMMAND ...``.
+
+Exit status: 0 done, 1 a mismatch or a failing simulation, 2 bad input, 3 a tool is missing.
+"""
+
+import argparse
+import importlib
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from hw.yosys import YosysError
+from pe.config import nearest
+from scripts.status import Status
+from sim.results import SimulationError
+from sim.tools import MissingTool
+
+LARGEST_SIZE = 1 << 16
+LARGEST_STALLS = 90
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are a `ValueError` with one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(re.sub(r"^argument (?:-\w/)?-*", "", message))
+
+
+def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer in {minimum}..{maximum}")
+        return value
+
+    return parse
+
+
+_size = _integer(1, LARGEST_SIZE)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def _add_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seed", type=_integer(0, 2**31 - 1), default=1, help="of everything random (default 1)"
+    )
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-s",
+        "--set",
+        dest="settings",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="set a parameter; may be repeated",
+    )
+
+
+def _add_design(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("design", metavar="DESIGN", nargs="?", help="a design or a preset")
+    _add_settings(parser)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--preset", metavar="NAME", help="start from a named preset")
+    source.add_argument(
+        "--config", metavar="FILE.toml", type=Path, help="start from a file of parameters"
+    )
+
+
+def _add_sizes(parser: argparse.ArgumentParser, default: int | None) -> None:
+    of = {"m": "rows of A and C", "k": "columns of A, rows of B", "n": "columns of B and C"}
+    for name, what in of.items():
+        text = what if default is None else f"{what} (default {default})"
+        parser.add_argument(
+            f"--{name}", type=_size, metavar=name.upper(), default=default, help=text
+        )
+
+
+def _list(parser: argparse.ArgumentParser) -> None:
+    _add_json(parser)
+
+
+def _describe(parser: argparse.ArgumentParser) -> None:
+    _add_design(parser)
+    _add_json(parser)
+
+
+def _emit(parser: argparse.ArgumentParser) -> None:
+    _add_design(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path("build", "verilog"),
+        help="folder of NAME.v and NAME.json (default build/verilog)",
+    )
+    _add_json(parser)
+
+
+def _sim(parser: argparse.ArgumentParser) -> None:
+    _add_design(parser)
+    _add_sizes(parser, None)
+    for name in ("a", "b"):
+        parser.add_argument(
+            f"--{name}",
+            metavar="FILE.npy",
+            type=Path,
+            help=f"matrix {name.upper()} (default random)",
+        )
+    _add_seed(parser)
+    parser.add_argument(
+        "--stalls",
+        metavar="PERCENT",
+        type=_integer(0, LARGEST_STALLS),
+        default=0,
+        help=f"share of cycles in which a stream pauses, 0 to {LARGEST_STALLS} (default 0)",
+    )
+    parser.add_argument("--waves", action="store_true", help="write a waveform file")
+    _add_json(parser)
+
+
+def _compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("designs", metavar="DESIGN", nargs="+", help="designs or presets")
+    _add_settings(parser)
+    _add_sizes(parser, None)
+    _add_seed(parser)
+    _add_json(parser)
+
+
+def _bench_sim(parser: argparse.ArgumentParser) -> None:
+    _add_settings(parser)
+    _add_sizes(parser, 512)
+    _add_seed(parser)
+    _add_json(parser)
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    _add_seed(parser)
+    _add_json(parser)
+
+
+# Name, summary, options, and the function that runs it: modules are imported when they are needed.
+_COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str], ...] = (
+    ("list", "the designs and presets there are", _list, "scripts.describe:run_list"),
+    ("describe", "parameters, ports and cycles", _describe, "scripts.describe:run_describe"),
+    ("emit", "write a design's Verilog and JSON", _emit, "scripts.emit:run"),
+    ("sim", "simulate a design against its golden model", _sim, "scripts.simulate:run_sim"),
+    ("compare", "run designs on one product", _compare, "scripts.simulate:run_compare"),
+    ("bench-sim", "speed of simulation under cocotb", _bench_sim, "scripts.bench_sim:run"),
+    ("demo", "run a real network on the GEMM core", _demo, "scripts.demo:run"),
+    ("doctor", "find the tools and say what is missing", _add_json, "scripts.doctor:run"),
+)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace | None:
+    """Return the parsed command line, or `None` for one without a command."""
+    parser = _Parser(prog="rtloom", description=__doc__, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    subparsers = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
+    commands: dict[str, argparse.ArgumentParser] = {}
+    for name, summary, add_options, function in _COMMANDS:
+        command = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        add_options(command)
+        command.set_defaults(command=name, function=function)
+        commands[name] = command
+    if not argv:
+        parser.print_help()
+        return None
+    if not argv[0].startswith("-") and argv[0] not in commands:
+        known = ", ".join(commands)
+        raise ValueError(f"command: {argv[0]!r} is not one of {known}{nearest(argv[0], commands)}")
+    args, surplus = parser.parse_known_args(argv)
+    if surplus:
+        options = re.findall(r"--[a-z]+", commands[args.command].format_help())
+        raise ValueError(
+            f"{surplus[0]}: not an argument of {args.command}{nearest(surplus[0], options)}"
+        )
+    return args
+
+
+def _run(argv: Sequence[str]) -> int:
+    args = _parse(argv)
+    if args is None:
+        return Status.OK
+    module, _, function = args.function.partition(":")
+    status = int(getattr(importlib.import_module(module), function)(args))
+    sys.stdout.flush()
+    return status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except ValueError as error:
+        return _fail(error, Status.BAD_INPUT)
+    except MissingTool as error:
+        return _fail(error, Status.MISSING_TOOL)
+    except (SimulationError, YosysError) as error:
+        return _fail(error, Status.MISMATCH)
+    except BrokenPipeError:
+        # What is still buffered has nowhere to go; the interpreter would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Status.BROKEN_PIPE
+    except OSError as error:
+        return _fail(error, Status.BAD_INPUT)
+    except KeyboardInterrupt:
+        return _fail("interrupted", Status.INTERRUPTED)
+
+
+def _fail(problem: object, status: Status) -> Status:
+    print(f"rtloom: {problem}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+# amaranth: UnusedElaboratable=no
+"""``rtloom list`` and ``rtloom describe``: what there is, and what one design is."""
+
+from argparse import Namespace
+from typing import Any
+
+from hw.catalog import DESIGNS, Kind
+from hw.emit import emit
+from hw.engine import GemmEngine
+from hw.presets import PRESETS
+from pe.config import allowed_text, parameters
+from scripts.output import print_json, print_table
+from scripts.settings import Selection, select
+from scripts.status import Status
+
+
+def run_list(args: Namespace) -> int:
+    """Print the catalogue of designs and the presets."""
+    designs = [
+        {
+            "name": design.name,
+            "kind": design.kind.value,
+            "module": design.component(design.config()).name,
+            "summary": design.summary,
+            "source": design.source,
+        }
+        for design in DESIGNS.values()
+    ]
+    presets: list[dict[str, Any]] = [
+        {
+            "name": preset.name,
+            "design": preset.design,
+            "settings": dict(preset.settings),
+            "summary": preset.summary,
+            "source": preset.source,
+        }
+        for preset in PRESETS.values()
+    ]
+    if args.json:
+        print_json({"designs": designs, "presets": presets})
+        return Status.OK
+    columns = ("design", "kind", "module at its defaults", "what it is", "source")
+    print_table(columns, [tuple(row.values()) for row in designs], "Designs")
+    print()
+    columns = ("preset", "design", "settings", "what it is", "source")
+    rows = [
+        (row["name"], row["design"], _settings_text(row["settings"]), row["summary"], row["source"])
+        for row in presets
+    ]
+    print_table(columns, rows, "Presets")
+    return Status.OK
+
+
+def run_describe(args: Namespace) -> int:
+    """Print the parameters, ports, latency and cycle formula of one design."""
+    facts = describe(select(args.design, args.settings, args.preset, args.config))
+    if args.json:
+        print_json(facts)
+        return Status.OK
+    labels = {
+        "design": "design",
+        "name": "module",
+        "kind": "kind",
+        "summary": "what it is",
+        "source": "source",
+        "golden": "golden model",
+        "dataflow": "dataflow",
+        "latency": "latency, cycles",
+        "initiation_interval": "initiation interval, cycles",
+        "macs_per_cycle": "MACs a cycle",
+        "cycle_formula": "cycles of M x K x N",
+    }
+    print_table(None, [(text, facts[key]) for key, text in labels.items() if key in facts])
+    print()
+    print_table(
+        ("parameter", "value", "default", "allowed", "meaning"),
+        [
+            (p["name"], _plain(p["value"]), _plain(p["default"]), p["allowed"], p["meaning"])
+            for p in facts["parameters"]
+        ],
+    )
+    print()
+    print_table(
+        ("port", "direction", "bits", "signed"),
+        [
+            (port["name"], port["direction"], port["width"], "yes" if port["signed"] else "")
+            for port in facts["ports"]
+        ],
+    )
+    return Status.OK
+
+
+def describe(selection: Selection) -> dict[str, Any]:
+    """Gather what there is to say about a design with a config, as JSON takes it."""
+    design, config = selection.design, selection.config
+    component = design.component
+    # The emitted description rather than the component: it has the ports that the Verilog has.
+    emitted = emit(component, config).description
+    facts: dict[str, Any] = {
+        "design": design.name,
+        "name": emitted["name"],
+        "kind": design.kind.value,
+        "summary": design.summary,
+        "source": design.source,
+        "golden": design.golden,
+    }
+    unit = component(config)
+    if isinstance(unit, GemmEngine):
+        facts["dataflow"] = unit.dataflow.value
+        facts["macs_per_cycle"] = unit.macs_per_cycle
+    facts["parameters"] = [
+        {
+            "name": path,
+            "value": value,
+            "default": field.default,
+            "allowed": allowed_text(field),
+            "meaning": field.metadata["doc"],
+        }
+        for path, field, value in parameters(config)
+    ]
+    # How long a command takes depends on the command.
+    meaningless = {"latency", "initiation_interval"} if design.kind is Kind.COMMAND_DEVICE else ()
+    for key, value in emitted.items():
+        if key not in facts and key not in meaningless:
+            facts[key] = value
+    return facts
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _settings_text(settings: dict[str, Any]) -> str:
+    return " ".join(f"{key}={_plain(value)}" for key, value in settings.items())

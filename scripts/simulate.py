@@ -1,0 +1,198 @@
+# amaranth: UnusedElaboratable=no
+"""``rtloom sim`` and ``rtloom compare``: designs in simulation against their golden models."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from golden.gemm import check_matrix
+from hw.catalog import Kind
+from hw.engine import EngineConfig
+from hw.gemm_core import GemmCore
+from scripts.output import print_json, print_table
+from scripts.progress import step
+from scripts.settings import Selection, select
+from scripts.status import Status
+from sim.simulate import BUILD, Matrix, Outcome, random_matrix, run_operands, run_products
+
+DEFAULT_SIZE = 64
+WORK = BUILD / "sim-work"
+
+
+def operands_of(selection: Selection) -> EngineConfig:
+    """Config of the engine of an engine or a core.
+
+    Raises
+    ------
+    ValueError
+        When the design multiplies no matrices.
+    """
+    config = selection.config
+    if isinstance(config, EngineConfig):
+        return config
+    array = getattr(config, "array", None)
+    if isinstance(array, EngineConfig):
+        return array
+    raise ValueError(
+        f"design: {selection.design.name!r} is a {selection.design.kind.value}, not a GEMM engine "
+        "or core"
+    )
+
+
+def check_product(selection: Selection, m: int, k: int, n: int) -> None:
+    """Refuse a product that the design cannot hold.
+
+    Raises
+    ------
+    ValueError
+        When K is beyond `k_max`, or a core's memories are too small.
+    """
+    engine = operands_of(selection)
+    if k > engine.k_max:
+        raise ValueError(f"k: {k} is not in 1..{engine.k_max}, the k_max of the design")
+    component = selection.design.component(selection.config)
+    if isinstance(component, GemmCore):
+        component.check_fits(m, k, n)
+
+
+def _load(path: Path, name: str, width: int, signed: bool) -> Matrix:
+    try:
+        matrix = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise ValueError(f"{name}: {path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ValueError(f"{name}: {path} is not a .npy matrix") from error
+    return check_matrix(name, matrix, width, signed)
+
+
+def _product(args: argparse.Namespace, engine: EngineConfig) -> tuple[Matrix, Matrix]:
+    """Return A and B: from files, or random with the sizes asked for."""
+    given: dict[str, Matrix] = {}
+    if args.a is not None:
+        given["a"] = _load(args.a, "a", engine.width_a, engine.signed_a)
+    if args.b is not None:
+        given["b"] = _load(args.b, "b", engine.width_b, engine.signed_b)
+    sizes: dict[str, int] = {}
+    for name, axes in (("a", "mk"), ("b", "kn")):
+        for axis, size in zip(axes, given[name].shape if name in given else (), strict=False):
+            if sizes.setdefault(axis, size) != size:
+                raise ValueError(f"b: {size} rows do not fit a, which has {sizes[axis]} columns")
+    for axis in "mkn":
+        asked = getattr(args, axis)
+        if asked is not None and sizes.setdefault(axis, asked) != asked:
+            raise ValueError(f"{axis}: {asked} is not {sizes[axis]}, as the matrix given has it")
+    m, k, n = (sizes.get(axis, DEFAULT_SIZE) for axis in "mkn")
+    rng = np.random.default_rng(args.seed)
+    a = random_matrix(rng, m, k, engine.width_a, engine.signed_a)
+    b = random_matrix(rng, k, n, engine.width_b, engine.signed_b)
+    return given.get("a", a), given.get("b", b)
+
+
+def _figures(selection: Selection, outcome: Outcome) -> dict[str, Any]:
+    product = outcome.result["products"][0]
+    component = selection.design.component(selection.config)
+    macs = product["m"] * product["k"] * product["n"]
+    return {
+        "design": selection.config.name,
+        "m": product["m"],
+        "k": product["k"],
+        "n": product["n"],
+        "bit_exact": True,  # the bench fails otherwise
+        "cycles": product["cycles"],
+        "formula_cycles": product["formula"],
+        "utilisation": macs / (product["cycles"] * component.macs_per_cycle),
+        "seconds": outcome.run.seconds,
+    }
+
+
+def _show(figures: dict[str, Any]) -> list[tuple[str, object]]:
+    shown = dict(figures)
+    if "utilisation" in shown:
+        shown["utilisation"] = f"{shown['utilisation']:.1%}"
+    shown["seconds"] = f"{shown['seconds']:.1f}"
+    return [(key.replace("_", " "), value) for key, value in shown.items()]
+
+
+def run_sim(args: argparse.Namespace) -> int:
+    """Simulate one design."""
+    selection = select(args.design, args.settings, args.preset, args.config)
+    design, config = selection.design, selection.config
+    workdir = WORK / config.name
+    if design.kind is Kind.FUNCTION_UNIT:
+        for name in ("m", "k", "n", "a", "b"):
+            if getattr(args, name) is not None:
+                raise ValueError(f"{name}: {design.name!r} is a function unit and takes no matrix")
+        if args.waves or args.stalls:
+            name = "waves" if args.waves else "stalls"
+            raise ValueError(f"{name}: not for a function unit")
+        with step(f"simulating {config.name}"):
+            outcome = run_operands(design, config, workdir, args.seed)
+        figures = {
+            "design": config.name,
+            "operand_sets": outcome.result["sets"],
+            "exhaustive": outcome.result["exhaustive"],
+            "bit_exact": True,  # the bench fails otherwise
+            "seconds": outcome.run.seconds,
+        }
+    else:
+        if args.stalls and design.kind is not Kind.GEMM_ENGINE:
+            raise ValueError(f"stalls: {design.name!r} has no streams to pause; only engines do")
+        a, b = _product(args, operands_of(selection))
+        check_product(selection, *a.shape, b.shape[1])
+        with step(f"simulating {config.name}"):
+            outcome = run_products(
+                design,
+                config,
+                [(a, b)],
+                workdir,
+                seed=args.seed,
+                stall=args.stalls / 100,
+                waves=args.waves,
+            )
+        figures = _figures(selection, outcome)
+    figures |= {"seed": args.seed, "log": str(outcome.run.log)}
+    if outcome.run.waveform:
+        figures["waveform"] = str(outcome.run.waveform)
+    if args.json:
+        print_json(figures)
+    else:
+        print_table(None, _show(figures))
+    return Status.OK
+
+
+def run_compare(args: argparse.Namespace) -> int:
+    """Run several designs on the same product."""
+    selections = [select(name, args.settings) for name in args.designs]
+    engines = [operands_of(selection) for selection in selections]
+    m, k, n = (getattr(args, axis) or DEFAULT_SIZE for axis in "mkn")
+    for selection in selections:
+        check_product(selection, m, k, n)
+    rng = np.random.default_rng(args.seed)
+    a = _common(rng, m, k, [(e.width_a, e.signed_a) for e in engines])
+    b = _common(rng, k, n, [(e.width_b, e.signed_b) for e in engines])
+    rows = []
+    for selection in selections:
+        with step(f"simulating {selection.config.name}"):
+            workdir = WORK / selection.config.name
+            outcome = run_products(selection.design, selection.config, [(a, b)], workdir, args.seed)
+        rows.append(_figures(selection, outcome))
+    if args.json:
+        print_json(rows)
+    else:
+        print_table(
+            [key.replace("_", " ") for key in rows[0]],
+            [[value for _, value in _show(row)] for row in rows],
+            f"{m} x {k} x {n}, seed {args.seed}",
+        )
+    return Status.OK
+
+
+def _common(
+    rng: np.random.Generator, rows: int, cols: int, kinds: list[tuple[int, bool]]
+) -> Matrix:
+    """A random matrix that every one of the given widths and signednesses can hold."""
+    if all(signed for _, signed in kinds):
+        return random_matrix(rng, rows, cols, min(width for width, _ in kinds), True)
+    return random_matrix(rng, rows, cols, min(width - signed for width, signed in kinds), False)

@@ -1,0 +1,149 @@
+"""Configs: declarations, validation, and what the command line and TOML files may say."""
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+
+from hw.catalog import DESIGNS
+from hw.engine import EngineConfig
+from pe.config import Config, allowed_text, choice, flag, integer, nearest, nested, parameters
+from pe.mac import MacConfig, accumulator_bits
+
+
+class Inner(Config):
+    size: int = integer("elements", 1, 8, default=4)
+    mode: str = choice("what to do", lambda: ("fast", "slow"), default="fast")
+
+
+class Outer(Config):
+    count: int = integer("how many", 0, 10)
+    enabled: bool = flag("whether", default=True)
+    left: Inner = nested("one", Inner)
+    right: Inner = nested("the other", Inner)
+
+
+class Single(Config):
+    inner: Inner = nested("the only one", Inner)
+
+
+def outer(**values: Any) -> Outer:
+    return Outer(**values)
+
+
+def test_defaults_and_equality() -> None:
+    assert outer(count=3) == outer(count=3, enabled=True, left=Inner(), right=Inner(size=4))
+    assert len({outer(count=3), outer(count=3), outer(count=4)}) == 2
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        outer(count=3).count = 4  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"count": 11}, "count: 11 is not in 0..10"),
+        ({"count": -1}, "count: -1 is not in 0..10"),
+        ({"count": True}, "count: True is not an integer in 0..10"),
+        ({"count": 3.0}, "count: 3.0 is not an integer in 0..10"),
+        ({"count": None}, "count: None is not an integer in 0..10"),
+        ({"count": 1, "enabled": 1}, "enabled: 1 is not true or false"),
+        ({"count": 1, "left": 3}, "left: 3 is not a Inner"),
+    ],
+)
+def test_values_outside_their_declaration(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        outer(**arguments)
+
+
+def test_an_unknown_choice_suggests_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"^mode: 'fst' is not one of fast, slow; did .* 'fast'\?"):
+        Inner(mode="fst")
+
+
+def test_settings_reach_nested_configs() -> None:
+    dotted = {"count": "0x3", "left.size": "2", "right": {"mode": "slow", "size": 8}}
+    expected = outer(count=3, left=Inner(size=2), right=Inner(mode="slow", size=8))
+    assert Outer.from_settings(dotted) == expected
+    assert Single.from_settings({"size": 7}) == Single(inner=Inner(size=7))
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("FALSE", False), ("0", False)])
+def test_flags_from_text(text: str, value: bool) -> None:
+    assert Outer.from_settings({"count": 1, "enabled": text}).enabled is value
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"size": 3}, "size: is ambiguous: left.size, right.size"),
+        ({"cuont": 3}, "cuont: is not a parameter"),
+        ({"left": 3}, "left: is not a parameter"),
+        ({"count": {"size": 3}}, "count.size: is not a parameter"),
+        ({"left.size": "x"}, "left.size: 'x' is not an integer in 1..8"),
+        ({"enabled": "2"}, "enabled: '2' is not true or false"),
+    ],
+)
+def test_bad_settings(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        Outer.from_settings({"count": 1, **settings})
+
+
+def test_parameters_are_listed_with_what_they_may_hold() -> None:
+    listed = {
+        path: (value, allowed_text(field))
+        for path, field, value in parameters(Single.from_settings({}))
+    }
+    assert listed == {"inner.size": (4, "1..8"), "inner.mode": ("fast", "fast, slow")}
+    assert allowed_text(Outer.__dataclass_fields__["enabled"]) == "true or false"
+
+
+def test_nearest() -> None:
+    assert nearest("rows", ["row", "cols"]) == "; did you mean 'row'?"
+    assert nearest("zebra", ["row", "cols"]) == ""
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_another_config_has_another_name(name: str) -> None:
+    config = DESIGNS[name].config.from_settings({})
+    names = [config.name]
+    for path, field, _ in parameters(config):
+        key = path.rpartition(".")[2]
+        if field.metadata["type"] is int and key != "k_max":  # it bounds use, not hardware
+            value = 40 if key == "width_acc" else field.metadata["minimum"]
+            names.append(type(config).from_settings({path: value}).name)
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", text) for text in names)
+
+
+@pytest.mark.parametrize("signs", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("k", [1, 2, 3, 255, 256, 257])
+def test_accumulator_bits_are_the_least_that_hold_every_sum(
+    k: int, signs: tuple[bool, bool]
+) -> None:
+    ends = [(-(2**3), 2**3 - 1) if signed else (0, 2**4 - 1) for signed in signs]
+    sums = [k * x * y for x in ends[0] for y in ends[1]]
+    width = accumulator_bits(k, 4, 4, *signs)
+
+    def fits(bits: int) -> bool:
+        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if any(signs) else (0, 2**bits)
+        return all(low <= value < high for value in sums)
+
+    assert fits(width)
+    assert not fits(width - 1)
+
+
+def test_derived_accumulator_width() -> None:
+    assert EngineConfig().width_acc == 8 + 8 + 16
+    assert EngineConfig(width_a=4, width_b=5, k_max=100).width_acc == 4 + 5 + 7
+    assert EngineConfig(width_a=4, width_b=5, k_max=1).width_acc == 4 + 5
+
+
+def test_an_accumulator_that_could_overflow() -> None:
+    least = accumulator_bits(1000, 8, 8, True, True)
+    assert EngineConfig(k_max=1000, width_acc=least).width_acc == least
+    message = f"width_acc: {least - 1} is not in {least}..63"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}.*k_max=1000"):
+        EngineConfig(k_max=1000, width_acc=least - 1)
+    with pytest.raises(ValueError, match=r"^width_acc: 15 bits cannot hold one product"):
+        MacConfig(width_acc=15)

@@ -1,0 +1,127 @@
+"""Emission: every design and preset, the same bytes every time, small for any size."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hw.catalog import DESIGNS, Kind
+from hw.emit import Emission, emit
+from hw.presets import PRESETS
+from scripts.settings import select
+
+ENGINES = [name for name, design in DESIGNS.items() if design.kind is Kind.GEMM_ENGINE]
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+_PORT = re.compile(r"^  (input|output) +(?:wire|reg) *( signed)? *(?:\[(\d+):0\])? *(\w+),?$")
+_EMIT_ALL = """
+import sys
+from pathlib import Path
+from hw.catalog import DESIGNS
+from hw.emit import emit
+for design in DESIGNS.values():
+    emit(design.component, design.config()).write(Path(sys.argv[1]))
+"""
+
+
+def emission(name: str, **settings: int) -> Emission:
+    chosen = select(name, [f"{key}={value}" for key, value in settings.items()])
+    return emit(chosen.design.component, chosen.config)
+
+
+def modules(verilog: str) -> list[str]:
+    return re.findall(r"^module (\w+)", verilog, re.MULTILINE)
+
+
+def verilog_ports(result: Emission) -> list[dict[str, object]]:
+    header = result.verilog.split(f"module {result.name} (\n")[1].split("\n);")[0]
+    ports = []
+    for line in header.splitlines():
+        match = _PORT.match(line)
+        assert match, line
+        direction, signed, high, name = match.groups()
+        ports.append(
+            {
+                "name": name,
+                "direction": direction,
+                "width": int(high or 0) + 1,
+                "signed": signed is not None,
+            }
+        )
+    return ports
+
+
+@pytest.mark.parametrize("name", [*DESIGNS, *PRESETS])
+def test_json_and_verilog_agree(name: str) -> None:
+    result = emission(name)
+    assert result.description["name"] == result.name
+    assert verilog_ports(result) == result.description["ports"]
+    found = modules(result.verilog)
+    assert found[-1] == result.name
+    assert len(set(found)) == len(found)
+    assert set(found) == set(result.description["instances"])
+
+
+@pytest.mark.parametrize("name", [*DESIGNS, *PRESETS])
+def test_verilog_is_for_people(name: str) -> None:
+    text = emission(name).verilog
+    assert "(*" not in text
+    assert "\\" not in text
+    assert text.isascii()
+    for module in modules(text):
+        assert f"// {module}: " in text
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_keep_their_settings(name: str) -> None:
+    preset = PRESETS[name]
+    assert preset.name == name
+    assert preset.design in DESIGNS
+    config = select(name).config
+    assert {key: getattr(config, key) for key in preset.settings} == dict(preset.settings)
+
+
+def test_the_same_bytes_every_time(tmp_path: Path) -> None:
+    folders = []
+    for seed in ("0", "1"):
+        folder = tmp_path / seed
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", _EMIT_ALL, str(folder)]
+        subprocess.run(command, check=True, cwd=REPOSITORY, env=environment)
+        folders.append({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+    assert len(folders[0]) == 2 * len(DESIGNS)
+    assert folders[0] == folders[1]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_size_grows_no_faster_than_rows_plus_cols(name: str) -> None:
+    sizes = {n: len(emission(name, rows=n, cols=n).verilog) for n in (16, 128, 256)}
+    assert sizes[128] < 150_000
+    assert sizes[128] <= sizes[16] * 128 / 16
+    assert sizes[256] <= sizes[128] * 256 / 128
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 5), (5, 1), (256, 1), (1, 256)])
+def test_extreme_shapes(name: str, rows: int, cols: int) -> None:
+    result = emission(name, rows=rows, cols=cols)
+    assert verilog_ports(result) == result.description["ports"]
+    assert result.description["parameters"]["rows"] == rows
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_pe_counts_as_an_instance(name: str) -> None:
+    instances = emission(name, rows=3, cols=5).description["instances"]
+    assert [count for module, count in instances.items() if module.startswith("cell_")] == [15]
+
+
+def test_written_files_hold_the_emission(tmp_path: Path) -> None:
+    result = emission("mac")
+    verilog, description = result.write(tmp_path / "new" / "folder")
+    assert verilog.read_text() == result.verilog
+    assert json.loads(description.read_text()) == result.description
+    assert set(verilog.parent.iterdir()) == {verilog, description}
