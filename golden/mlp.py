@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from golden.gemm import check_range
 from golden.quantize import requantize
 
-Matmul = Callable[[NDArray[np.int8], NDArray[np.int8]], NDArray[np.integer]]
+Matmul = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,38 +59,63 @@ def module(name: str, heading: Heading, ports: Sequence[str], body: str) -> str:
 
 
 _REGISTER = re.compile(r"(  always @\(posedge clk\)\n)    (\S+) <= (_\d+_);\n")
+_MULTIPLEXER = re.compile(r"(\S+) \? (.+?) : (.+)")
+_TEMPORARY = re.compile(r"\b_\d+_(?!\w)")
 
 
-def _fold_registers(body: str) -> str:
-    """Write the reset and enable multiplexers of a register as ``if (rst) ... else if (...)``."""
-    assigned = dict(re.findall(r"  assign (_\d+_) = (.*);\n", body))
-    uses = Counter(re.findall(r"\b_\d+_(?!\w)", body))
-    folded: list[str] = []
+class _Folder:
+    """Writes the multiplexers before a register as ``if`` and ``else`` in its always block.
 
-    def only_here(name: str) -> bool:
-        return uses[name] == 3 and name in assigned  # declared, assigned, read
+    A multiplexer is folded where nothing else reads it, and a branch that keeps the register's
+    value disappears.
+    """
 
-    def fold(match: re.Match[str]) -> str:
-        always, register, name = match.groups()
-        reset = re.fullmatch(r"rst \? (\S+) : (.*)", assigned.get(name, ""))
-        if not reset or not only_here(name):
-            return match[0]
-        folded.append(name)
-        value, enable = reset[2], ""
-        if only_here(value):
-            choice = re.fullmatch(rf"(\S+) \? (.*) : {re.escape(register)}", assigned[value])
-            if choice:
-                folded.append(value)
-                enable, value = f"if ({choice[1]}) ", choice[2]
-        return (
-            f"{always}    if (rst) {register} <= {reset[1]};\n"
-            f"    else {enable}{register} <= {value};\n"
-        )
+    def __init__(self, body: str) -> None:
+        self._assigned = dict(re.findall(r"  assign (_\d+_) = (.*);\n", body))
+        self._uses = Counter(_TEMPORARY.findall(body))
+        self._folded: list[str] = []
+        body = _REGISTER.sub(self._always, body)
+        for name in self._folded:
+            body = re.sub(rf"  (wire .*?{name}|assign {name} = .*);\n", "", body)
+        self.body = body
 
-    body = _REGISTER.sub(fold, body)
-    for name in folded:
-        body = re.sub(rf"  (wire .*?{name}|assign {name} = .*);\n", "", body)
-    return body
+    def _always(self, match: re.Match[str]) -> str:
+        always, register, value = match.groups()
+        lines = self._statement(register, value)
+        return always + "".join(f"    {line}\n" for line in lines) if lines else match[0]
+
+    def _statement(self, register: str, value: str) -> list[str]:
+        """Lines that give `register` the value, none where it is its own."""
+        if value == register:
+            return []
+        read_once = self._uses[value] == 3  # declared, assigned, read
+        choice = _MULTIPLEXER.fullmatch(self._assigned.get(value, "")) if read_once else None
+        if not choice:
+            return [f"{register} <= {value};"]
+        self._folded.append(value)
+        condition = choice[1]
+        then, otherwise = (self._statement(register, branch) for branch in choice.groups()[1:])
+        if not then:
+            condition, then, otherwise = f"!{condition}", otherwise, []
+        if not then:
+            return []
+        return [*_branch(f"if ({condition})", then), *_branch("else", otherwise)]
+
+
+def _branch(head: str, lines: list[str]) -> list[str]:
+    if not lines:
+        return []
+    if len(lines) == 1 and not lines[0].startswith("if"):
+        return [f"{head} {lines[0]}"]
+    if head == "else":
+        return [f"else {lines[0]}", *lines[1:]]
+    return [f"{head} begin", *(f"  {line}" for line in lines), "end"]
+
+
+def _numbered(body: str) -> str:
+    """Number the temporaries in the order in which they stand."""
+    names: dict[str, str] = {}
+    return _TEMPORARY.sub(lambda match: names.setdefault(match[0], f"_{len(names) + 1}_"), body)
 
 
 def _plain_names(body: str) -> str:
@@ -113,7 +138,7 @@ def _plain_names(body: str) -> str:
 
 
 def _tidy(name: str, body: str, heading: Heading) -> str:
-    body = _fold_registers(_plain_names(body))
+    body = _numbered(_Folder(_plain_names(body)).body)
     body = re.sub(r"= ! (\w+);", r"= ~| \1;", body)
     kinds: dict[str, dict[str, str]] = {}
     for kind, signed, size, identifier in _DECLARATION.findall(body):

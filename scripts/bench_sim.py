@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.gemm import matmul
 from hw.catalog import find
 from hw.emit import emit
 from hw.gemm_core import GemmCore
@@ -22,13 +21,14 @@ from scripts.progress import step
 from scripts.settings import select
 from scripts.simulate import WORK, check_product
 from scripts.status import Status
+from sim.gemm_golden import golden_product
 from sim.job import Job
 from sim.memory import pack
 from sim.packing import padded, words_a, words_b
 from sim.results import SimulationError
 from sim.runner import build_harness
+from sim.runtime import CPP_FOLDER
 from sim.simulate import BENCHES, BUILD, build_design, random_matrix, run_bench
-from sim.verilator import CPP_FOLDER
 
 ROUNDS = 3
 
@@ -44,8 +44,7 @@ def run(args: argparse.Namespace) -> int:
     rng = np.random.default_rng(args.seed)
     a = random_matrix(rng, m, k, array.width_a, array.signed_a)
     b = random_matrix(rng, k, n, array.width_b, array.signed_b)
-    keywords = {"width_a": array.width_a, "width_b": array.width_b, "width_acc": array.width_acc}
-    c = matmul(a, b, **keywords, signed_a=array.signed_a, signed_b=array.signed_b)
+    c = golden_product(array, a, b)
 
     emission = emit(GemmCore, config)
     verilog, _ = emission.write(BUILD / "verilog")

@@ -140,7 +140,7 @@ def run_sim(args: argparse.Namespace) -> int:
         if args.stalls and design.kind is not Kind.GEMM_ENGINE:
             raise ValueError(f"stalls: {design.name!r} has no streams to pause; only engines do")
         a, b = _product(args, operands_of(selection))
-        check_product(selection, *a.shape, b.shape[1])
+        check_product(selection, a.shape[0], a.shape[1], b.shape[1])
         with step(f"simulating {config.name}"):
             outcome = run_products(
                 design,

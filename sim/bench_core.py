@@ -5,36 +5,12 @@ import time
 from typing import Any
 
 import cocotb
-import numpy as np
 
-from golden.gemm import matmul
 from hw.gemm_core import GemmCore
 from sim.core_driver import CoreDriver
+from sim.gemm_golden import check_product, golden_product
 from sim.job import load, save_result
 from sim.packing import Matrix
-
-
-def golden(core: GemmCore, a: Matrix, b: Matrix) -> Matrix:
-    """Return what the core shall compute."""
-    array = core.config.array
-    return matmul(
-        a,
-        b,
-        width_a=array.width_a,
-        width_b=array.width_b,
-        width_acc=array.width_acc,
-        signed_a=array.signed_a,
-        signed_b=array.signed_b,
-    )
-
-
-def check(c: Matrix, expected: Matrix, what: str) -> None:
-    """Compare C with the golden model."""
-    wrong = np.argwhere(c != expected)
-    assert not len(wrong), (
-        f"{what}: {len(wrong)} of {c.size} elements differ; C{tuple(wrong[0])} is "
-        f"{c[tuple(wrong[0])]}, the golden model says {expected[tuple(wrong[0])]}"
-    )
 
 
 def limit_of(cycles: int) -> int:
@@ -60,7 +36,7 @@ async def products(dut: Any) -> None:
         cycles = await driver.response(limit_of(formula))
         c = driver.read(m, n)
         seconds = time.perf_counter() - started
-        check(c, golden(core, a, b), f"{m} x {k} x {n}")
+        check_product(c, golden_product(core.config.array, a, b), f"{m} x {k} x {n}")
         assert cycles == formula, f"{m} x {k} x {n}: {cycles} cycles, formula says {formula}"
         report.append(
             {"m": m, "k": k, "n": n, "cycles": cycles, "formula": formula, "seconds": seconds}
@@ -81,7 +57,7 @@ async def overlapped(dut: Any) -> None:
     base = {"a": 0, "b": 0, "c": 0}
     for a, b in pairs:
         bases.append(dict(base))
-        for name, words in core.words(*a.shape, b.shape[1]).items():
+        for name, words in core.words(a.shape[0], a.shape[1], b.shape[1]).items():
             base[name] += words
 
     async def write(index: int) -> None:
@@ -91,7 +67,8 @@ async def overlapped(dut: Any) -> None:
 
     await write(0)
     for index, (a, b) in enumerate(pairs):
-        await driver.start(*a.shape, b.shape[1], *bases[index].values())
+        (m, k), n = a.shape, b.shape[1]
+        await driver.start(m, k, n, bases[index]["a"], bases[index]["b"], bases[index]["c"])
         if index + 1 < len(pairs):
             await write(index + 1)
         if index > 0:
@@ -107,4 +84,5 @@ async def _finish(
     (m, k), n = a.shape, b.shape[1]
     await driver.response(limit_of(core.cycles(m, k, n)))
     words = await driver.read_words(core.words(m, k, n)["c"], base_c)
-    check(driver.unpacked_c(words, m, n), golden(core, a, b), f"{m} x {k} x {n}")
+    c = driver.unpacked_c(words, m, n)
+    check_product(c, golden_product(core.config.array, a, b), f"{m} x {k} x {n}")

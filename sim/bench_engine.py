@@ -13,9 +13,9 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from golden.gemm import matmul
 from hw.engine import GemmEngine
 from sim.clock import start_clock
+from sim.gemm_golden import check_product, golden_product
 from sim.job import load, save_result
 from sim.memory import pack, unpack
 from sim.packing import Beats, from_rows, to_beats
@@ -164,20 +164,7 @@ async def products(dut: Any) -> None:
         raw = np.frombuffer(packed, np.uint8).reshape(len(sink.rows), -1)
         rows = unpack(raw, config.width_acc, engine.tile_n, signed).astype(np.int64)
         c = from_rows(beats, rows, m, n)
-        expected = matmul(
-            a,
-            b,
-            width_a=config.width_a,
-            width_b=config.width_b,
-            width_acc=config.width_acc,
-            signed_a=config.signed_a,
-            signed_b=config.signed_b,
-        )
-        wrong = np.argwhere(c != expected)
-        assert not len(wrong), (
-            f"{m} x {k} x {n}: {len(wrong)} of {m * n} elements differ; C{tuple(wrong[0])} is "
-            f"{c[tuple(wrong[0])]}, the golden model says {expected[tuple(wrong[0])]}"
-        )
+        check_product(c, golden_product(config, a, b), f"{m} x {k} x {n}")
         ends = np.cumsum([height for _, _, height in beats.tiles]) - 1
         lasts = np.flatnonzero(sink.lasts)
         assert np.array_equal(lasts, ends), f"o_c.last: set in rows {lasts}, tiles end in {ends}"

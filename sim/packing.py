@@ -41,49 +41,38 @@ def padded(matrix: Matrix, rows: int, cols: int) -> Matrix:
 
 def to_beats(engine: GemmEngine, a: Matrix, b: Matrix) -> Beats:
     """Cut a product into the beats of an engine, tiles with N innermost."""
-    parts = list(_tiles(engine, a, b))
-    flags = [np.concatenate(column) for column in zip(*(p[2:5] for p in parts), strict=True)]
+    tiles = list(_tiles(engine, a, b))
     return Beats(
-        np.concatenate([p[0] for p in parts]),
-        np.concatenate([p[1] for p in parts]),
-        *flags,
-        tiles=[p[5] for p in parts],
+        a=np.concatenate([tile.a for tile in tiles]),
+        b=np.concatenate([tile.b for tile in tiles]),
+        first=np.concatenate([tile.first for tile in tiles]),
+        last=np.concatenate([tile.last for tile in tiles]),
+        end=np.concatenate([tile.end for tile in tiles]),
+        tiles=[place for tile in tiles for place in tile.tiles],
     )
 
 
-def _tiles(
-    engine: GemmEngine, a: Matrix, b: Matrix
-) -> Iterator[
-    tuple[
-        Matrix,
-        Matrix,
-        npt.NDArray[np.bool_],
-        npt.NDArray[np.bool_],
-        npt.NDArray[np.bool_],
-        tuple[int, int, int],
-    ]
-]:
+def _tiles(engine: GemmEngine, a: Matrix, b: Matrix) -> Iterator[Beats]:
+    """Beats of one tile after the other."""
     stationary_output = engine.dataflow is Dataflow.OUTPUT_STATIONARY
     full_a = padded(a, engine.tile_m if stationary_output else 1, engine.slice_k)
     full_b = padded(b, engine.slice_k, engine.tile_n)
     slices = full_a.shape[1] // engine.slice_k
     for top in range(0, a.shape[0], engine.tile_m):
         rows = full_a[top : top + engine.tile_m]
+        if stationary_output:
+            beats_a, per_slice = rows.T, 1
+        else:
+            beats_a, per_slice = np.concatenate(np.split(rows, slices, axis=1)), len(rows)
+        index = np.arange(len(beats_a))
         for left in range(0, b.shape[1], engine.tile_n):
-            beats_b = full_b[:, left : left + engine.tile_n]
-            if stationary_output:
-                beats_a, per_slice = rows.T, 1
-            else:
-                beats_a = np.concatenate(np.split(rows, slices, axis=1))
-                per_slice = len(rows)
-            index = np.arange(len(beats_a))
-            yield (
-                beats_a,
-                beats_b,
-                index < per_slice,
-                index >= len(beats_a) - per_slice,
-                index % per_slice == per_slice - 1,
-                (top, left, len(rows)),
+            yield Beats(
+                a=beats_a,
+                b=full_b[:, left : left + engine.tile_n],
+                first=index < per_slice,
+                last=index >= len(beats_a) - per_slice,
+                end=index % per_slice == per_slice - 1,
+                tiles=[(top, left, len(rows))],
             )
 
 

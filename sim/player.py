@@ -17,7 +17,6 @@ from pe.config import Config
 from pe.share import place
 from pe.unit import Unit
 
-
 EXHAUSTIVE_BITS = 20
 """Operands of up to this many bits together are tried in all combinations."""
 

@@ -1,0 +1,37 @@
+"""The golden product of an engine, with the widths of its config."""
+
+import numpy as np
+
+from golden.gemm import matmul
+from hw.engine import EngineConfig
+from sim.packing import Matrix
+
+
+def golden_product(config: EngineConfig, a: Matrix, b: Matrix) -> Matrix:
+    """Return what an engine of this config shall compute."""
+    return matmul(
+        a,
+        b,
+        width_a=config.width_a,
+        width_b=config.width_b,
+        width_acc=config.width_acc,
+        signed_a=config.signed_a,
+        signed_b=config.signed_b,
+    )
+
+
+def check_product(c: Matrix, expected: Matrix, what: str) -> None:
+    """Hold a product to the golden one.
+
+    Raises
+    ------
+    AssertionError
+        Counting the wrong elements and showing the first.
+    """
+    wrong = np.argwhere(c != expected)
+    if len(wrong):
+        row, col = wrong[0]
+        raise AssertionError(
+            f"{what}: {len(wrong)} of {c.size} elements differ; C[{row}, {col}] is "
+            f"{c[row, col]}, the golden model says {expected[row, col]}"
+        )
