@@ -1,0 +1,34 @@
+"""README, catalogue and make targets agree."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from hw.catalog import DESIGNS
+from hw.emit import emit
+from hw.systolic_os import SystolicOs, SystolicOsConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_design_table() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\w ]+) \| (.+) \|$", README, re.MULTILINE)
+    assert rows == [(d.name, d.kind.value, d.summary) for d in DESIGNS.values()]
+
+
+def test_verilog_excerpt_is_what_is_emitted() -> None:
+    excerpt = re.search(r"```verilog\n(.*?)```", README, re.DOTALL)
+    assert excerpt
+    assert excerpt[1] in emit(SystolicOs, SystolicOsConfig()).verilog
+
+
+def test_make_targets_named_in_the_readme_exist() -> None:
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    targets = set(re.findall(r"^    ([a-z-]+) ", shown.stdout, re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z-]+)", README)) <= targets
+
+
+def test_links_of_the_readme_exist() -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).is_file(), link
