@@ -26,7 +26,7 @@ def test_verilog_excerpt_is_what_is_emitted() -> None:
 def test_make_targets_named_in_the_readme_exist() -> None:
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     targets = set(re.findall(r"^    ([a-z-]+) ", shown.stdout, re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z-]+)", README)) <= targets
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE)) <= targets
 
 
 def test_links_of_the_readme_exist() -> None:
