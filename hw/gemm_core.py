@@ -89,6 +89,11 @@ class GemmCore(Unit):
     )
 
     @property
+    def latency(self) -> int:  # type: ignore[override]
+        """Cycles from a command taken to its first row of C, for K = 1."""
+        return self.FEED_LATENCY + self.engine.latency
+
+    @property
     def macs_per_cycle(self) -> int:
         """Multiply-accumulates a cycle when every PE is busy."""
         return self.engine.macs_per_cycle

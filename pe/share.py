@@ -123,8 +123,12 @@ def share(
     Parameters
     ----------
     connections
-        For each member of the unit's signature, the value or interface at its other end. An
-        output may be left out; an input may not.
+        For each member of the unit's signature, the value or interface at its other end.
+
+    Raises
+    ------
+    TypeError
+        When a member is not connected.
     """
     if isinstance(platform, Collector):
         module = platform.collect(unit_class, config)

@@ -132,7 +132,6 @@ class CoreDriver:
         cycles = int(dut.o_response_cycles.value)
         dut.o_response_ready.value = 1
         await RisingEdge(dut.clk)
-        await RisingEdge(dut.clk)
         dut.o_response_ready.value = 0
         return cycles
 
@@ -149,10 +148,7 @@ class CoreDriver:
         words = []
         for offset in range(count):
             await self._offer("i_read_c", {"address": base + offset}, limit=10)
-            while True:
-                await RisingEdge(dut.clk)
-                if int(dut.o_read_c_valid.value):
-                    break
+            await self.clock.until(dut.o_read_c_valid, 1, limit=10)
             words.append(int(dut.o_read_c_data.value).to_bytes(size, "little"))
             dut.o_read_c_ready.value = 1
             await RisingEdge(dut.clk)
