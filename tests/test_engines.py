@@ -1,0 +1,149 @@
+# amaranth: UnusedElaboratable=no
+"""Every GEMM engine of the catalogue against the golden model and its own cycle formula.
+
+The bench checks each element of C, the flags and the stability of the rows and, where nothing
+stalls, the cycles. Many products share one simulation, back to back, because starting a simulator
+costs more than running it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import SEED, Product, config_of, designs, random_generator, random_products
+
+from hw.catalog import DESIGNS, Design, Kind
+from hw.engine import GemmEngine
+from pe.config import Config
+from pe.mac import accumulator_bits
+from pe.registry import PES
+from sim.simulate import Outcome, run_products
+
+DEPTH = 4
+"""Rows of a tile, for engines where that is a parameter: M has more than one tile at once."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Size and operands of an engine; `spare` bits more than its accumulator needs."""
+
+    rows: int
+    cols: int
+    width_a: int
+    width_b: int
+    signed_a: bool
+    signed_b: bool
+    k_max: int
+    spare: int = 0
+    pe: str = "mac"
+
+    def config(self, design: Design) -> Config:
+        width_acc = self.spare + accumulator_bits(
+            self.k_max, self.width_a, self.width_b, self.signed_a, self.signed_b
+        )
+        return config_of(design, **{**vars(self), "width_acc": width_acc, "depth": DEPTH})
+
+    def __str__(self) -> str:
+        signs = "".join("us"[signed] for signed in (self.signed_a, self.signed_b))
+        return f"{self.rows}x{self.cols}-{self.width_a}x{self.width_b}{signs}-{self.pe}"
+
+
+CASES = [
+    Case(1, 1, 8, 8, True, True, k_max=9),
+    Case(1, 3, 2, 5, False, True, k_max=23),
+    Case(4, 1, 16, 3, True, False, k_max=32),
+    Case(3, 2, 7, 5, False, False, k_max=21, spare=3),
+    Case(4, 4, 8, 8, True, True, k_max=31, spare=10),
+    Case(2, 5, 16, 16, True, True, k_max=24),
+    *(Case(3, 2, 6, 6, True, True, k_max=16, pe=pe) for pe in PES),
+]
+ENGINES = [design.name for design in designs(Kind.GEMM_ENGINE)]
+
+
+def engine_of(design: Design, config: Config) -> GemmEngine:
+    engine = design.component(config)
+    assert isinstance(engine, GemmEngine)
+    return engine
+
+
+def extremes(width: int, signed: bool) -> tuple[int, int]:
+    return (-(1 << width - 1), (1 << width - 1) - 1) if signed else (0, (1 << width) - 1)
+
+
+def corners(case: Case, m: int, n: int) -> list[Product]:
+    """All least and all greatest operands, as many as the accumulator must hold."""
+    return [
+        (np.full((m, case.k_max), a, np.int64), np.full((case.k_max, n), b, np.int64))
+        for a in extremes(case.width_a, case.signed_a)
+        for b in extremes(case.width_b, case.signed_b)
+    ]
+
+
+def products_of(case: Case, engine: GemmEngine) -> list[Product]:
+    """Least products, edge tiles, whole tiles, K across the point of overlap, and extremes."""
+    rng = random_generator()
+    m, k, n = engine.tile_m, engine.slice_k, engine.tile_n
+    shapes = [
+        (1, 1, 1),
+        (max(1, m - 1), 1, n + 1),
+        (2 * m, min(2 * k, case.k_max), 2 * n),
+        (m + 1, case.k_max, 2 * n + 1),
+        (1, case.k_max, 3 * n),
+        *((2 * m, size, n) for size in sorted({min(size, case.k_max) for size in range(1, 25, 4)})),
+    ]
+    shapes += [
+        (
+            int(rng.integers(1, 2 * m + 2)),
+            int(rng.integers(1, case.k_max + 1)),
+            int(rng.integers(1, 2 * n + 2)),
+        )
+        for _ in range(4)
+    ]
+    return random_products(rng, engine.config, shapes) + corners(case, m + 1, n + 1)
+
+
+def same_results(outcomes: list[Outcome]) -> None:
+    first, *others = outcomes
+    for other in others:
+        assert first.arrays.keys() == other.arrays.keys()
+        for name, matrix in first.arrays.items():
+            assert np.array_equal(matrix, other.arrays[name]), name
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_products(name: str, case: Case, tmp_path: Path) -> None:
+    """Each stall has a seed, and hence power-up values, of its own; none may show in C."""
+    design = DESIGNS[name]
+    config = case.config(design)
+    products = products_of(case, engine_of(design, config))
+    outcomes = [
+        run_products(design, config, products, tmp_path / str(stall), SEED + i, stall)
+        for i, stall in enumerate((0.0, 0.3, 0.7))
+    ]
+    assert len(outcomes[0].result["products"]) == len(products)
+    same_results(outcomes)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_power_up_state_does_not_show(name: str, tmp_path: Path) -> None:
+    case = CASES[0]
+    design = DESIGNS[name]
+    config = case.config(design)
+    products = products_of(case, engine_of(design, config))
+    outcomes = [
+        run_products(design, config, products, tmp_path / str(seed), seed) for seed in (1, 2, 3)
+    ]
+    same_results(outcomes)
+    assert all(outcome.result == outcomes[0].result for outcome in outcomes)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_extremes_reach_the_bound_of_the_accumulator(name: str, case: Case) -> None:
+    """Or else the tests above do not say that it is wide enough."""
+    shape = engine_of(DESIGNS[name], case.config(DESIGNS[name])).config.pe_config.accumulator_shape
+    sums = [int((a @ b).flat[0]) for a, b in corners(case, 1, 1)]
+    low, high = extremes(shape.width - 1 - case.spare, shape.signed)
+    assert min(sums) < low or max(sums) > high

@@ -1,0 +1,329 @@
+# amaranth: UnusedElaboratable=no
+"""Hardware that is broken on purpose: a bench that lets any of it pass checks nothing.
+
+Each mutant is the emitted Verilog of a small design with one fault. The same job passes on the
+design itself, so it is the fault that the bench finds.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import Edit, arrays_of, build_in, config_of, edited, random_products
+
+from hw.catalog import DESIGNS, Design, Kind
+from hw.emit import Emission, emit
+from hw.gemm_core import GemmCore
+from hw.memory import Memory
+from pe.config import Config
+from sim.job import Arrays, Job
+from sim.player import Player, PlayerConfig, player_config
+from sim.results import SimulationError
+from sim.simulate import BENCHES, run_bench
+
+SEED = 1
+"""Fixed: that a fault shows may depend on when streams pause."""
+
+SETS = 2000
+SHAPES = [(3, 12, 2), (7, 9, 5), (1, 1, 1), (9, 7, 6), (32, 2, 20)]
+
+SETTINGS: Mapping[Kind, Mapping[str, int]] = {
+    Kind.FUNCTION_UNIT: {"width_a": 5, "width_b": 6, "width_acc": 14},
+    Kind.GEMM_ENGINE: {"rows": 3, "cols": 2, "depth": 4},
+    Kind.COMMAND_DEVICE: {"rows": 3, "cols": 2, "depth_a": 512, "depth_b": 512, "depth_c": 512},
+}
+
+DIFFER = r"\d+ of \d+ elements differ; C.* is -?\d+, the golden model says -?\d+"
+CYCLES = r"cycles, formula says"
+CHANGED = r"o_c: row \d+ changed before it was taken"
+HANGS = r"stopped after \d+ cycles: \d+ of \d+ beats of A"
+COMPLETE = r"o_c: C is complete before A or B"
+LATE = r"o_valid: set \d+ of \d+ is not answered after exactly"
+RESULTS = r"sum: \d+ of \d+ results differ; set \d+"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault.
+
+    Attributes
+    ----------
+    what
+        The fault in one line.
+    design
+        Name in the catalogue.
+    edits
+        The fault in Verilog.
+    caught
+        What the bench says about it, a regular expression.
+    stall
+        Probability that a stream of an engine pauses in a cycle.
+    """
+
+    what: str
+    design: str
+    edits: tuple[Edit, ...]
+    caught: str
+    stall: float = 0.0
+
+
+MUTANTS = [
+    Mutant(
+        "os: takes a tile's last beat while the tile before still leaves",
+        "systolic",
+        (Edit("systolic_os", r"assign may_accept = .*;", "assign may_accept = 1;"),),
+        DIFFER,
+        stall=0.4,
+    ),
+    Mutant(
+        "os: takes a beat of A without one of B, and drops it",
+        "systolic",
+        (Edit("systolic_os", r"assign i_a_ready = .*;", "assign i_a_ready = may_accept;"),),
+        HANGS,
+        stall=0.4,
+    ),
+    Mutant(
+        "os: drains without waiting for the sink: rows are dropped",
+        "systolic",
+        (Edit("systolic_os", r"assign drain_enable = .*;", "assign drain_enable = o_c_valid;"),),
+        CHANGED,
+        stall=0.4,
+    ),
+    Mutant(
+        "os: the first shift of the drain is left out: a row is repeated",
+        "systolic",
+        (
+            Edit(
+                "systolic_os",
+                r"\.drain_enable\(drain_enable\)",
+                ".drain_enable(drain_enable & ~row[0])",
+            ),
+        ),
+        DIFFER,
+    ),
+    Mutant(
+        "os: the cells' drain enable is stuck at 1",
+        "systolic",
+        (Edit("systolic_os", r"\.drain_enable\(drain_enable\)", ".drain_enable(1'b1)"),),
+        CHANGED,
+        stall=0.4,
+    ),
+    Mutant(
+        "os: drain enable is stuck at 0: the first row is repeated",
+        "systolic",
+        (Edit("systolic_os", r"assign drain_enable = .*;", "assign drain_enable = 0;"),),
+        DIFFER,
+    ),
+    Mutant(
+        "os: A is taken as unsigned by the multiplier",
+        "systolic",
+        (Edit("multiply_add", r"\$signed\(a\)", "$signed({1'b0, a})"),),
+        DIFFER,
+    ),
+    Mutant(
+        "os: one skew register less on all lanes of A but the first",
+        "systolic",
+        (
+            Edit(
+                "skew_3x8",
+                r"always @\(posedge clk\) lanes <= i(.*);",
+                r"always @* lanes = i\1;",
+            ),
+        ),
+        DIFFER,
+    ),
+    Mutant(
+        "os: a new tile does not clear the accumulators",
+        "systolic",
+        (Edit("cell_os", r"assign addend = .*;", "assign addend = accumulator;"),),
+        DIFFER,
+    ),
+    Mutant(
+        "os: bubbles are not products of zero",
+        "systolic",
+        (
+            Edit("systolic_os", r"assign operands_a = .*;", "assign operands_a = i_a_data;"),
+            Edit("systolic_os", r"assign operands_b = .*;", "assign operands_b = i_b_data;"),
+        ),
+        DIFFER,
+        stall=0.4,
+    ),
+    Mutant(
+        "os: a final row is not marked",
+        "systolic",
+        (Edit("systolic_os", r"assign o_c_last = .*;", "assign o_c_last = 0;"),),
+        r"o_c\.last: set in rows",
+    ),
+    Mutant(
+        "ws: a bank is free when its last row is read, not when it is taken",
+        "systolic_ws",
+        (
+            Edit(
+                "systolic_ws",
+                r"assign tile_gone = .*;",
+                "assign tile_gone = leave_enable & leave_last;",
+            ),
+        ),
+        f"{DIFFER}|{CHANGED}",
+        stall=0.7,
+    ),
+    Mutant(
+        "ws: weights come in while others still cross the array",
+        "systolic_ws",
+        (Edit("systolic_ws", r"assign i_b_ready = .*;", "assign i_b_ready = ~weights_ready;"),),
+        DIFFER,
+    ),
+    Mutant(
+        "ws: a K-slice starts one weight early",
+        "systolic_ws",
+        (Edit("systolic_ws", r"(assign weights_ready = loaded == .*);", r"\1 - 1;"),),
+        f"{DIFFER}|{COMPLETE}",
+    ),
+    Mutant(
+        "ws: rows leave without waiting for the sink",
+        "systolic_ws",
+        (
+            Edit(
+                "systolic_ws",
+                r"(assign leave_enable = _\d+_) & .*;",
+                r"\1;",
+            ),
+        ),
+        CHANGED,
+        stall=0.4,
+    ),
+    Mutant(
+        "ws: the first K-slice adds to what the bank held",
+        "systolic_ws",
+        (Edit("accumulator_", r"assign so_far = .* : (.*);", r"assign so_far = \1;"),),
+        DIFFER,
+    ),
+    Mutant(
+        "ws: a tile leaves one cycle before its last sum is in",
+        "systolic_ws",
+        (
+            Edit(
+                "systolic_ws",
+                r"end_line <= \{ (end_line\[\d+:0\]), tile_end \}",
+                r"end_line <= { \1, tile_end } | (tile_end << 1)",
+            ),
+        ),
+        f"{DIFFER}|{CYCLES}",
+    ),
+    Mutant(
+        "core: A moves on with every tile: wrong tile order",
+        "gemm_core",
+        (Edit("feeder", r"= _\d+_ \? tile_a : next_a;", "= next_a;"),),
+        DIFFER,
+    ),
+    Mutant(
+        "core: rows beyond M are written",
+        "gemm_core",
+        (Edit("collector", r"assign write_enable = .*;", "assign write_enable = accept;"),),
+        DIFFER,
+    ),
+    Mutant(
+        "core: the last word of C is not counted",
+        "gemm_core",
+        (
+            Edit(
+                "collector",
+                r"else if \((.*)\) started <= (.*);",
+                r"else if (\1) started <= \2 + 1;",
+            ),
+        ),
+        CYCLES,
+    ),
+    Mutant(
+        "core: reads operands on although the engine waits",
+        "gemm_core",
+        (Edit("feeder", r"assign advance = .*;", "assign advance = 1;"),),
+        f"{DIFFER}|CycleLimitError",
+    ),
+    Mutant(
+        "mac: o_valid comes one cycle early",
+        "mac",
+        (Edit("mac_", r"else o_valid <= valid;", "else o_valid <= i_valid;"),),
+        LATE,
+    ),
+    Mutant(
+        "mac: the sum comes one cycle late",
+        "mac",
+        (Edit("mac_", r"else if \(valid\) sum <=", "else if (o_valid) sum <="),),
+        RESULTS,
+    ),
+    Mutant(
+        "mac: clear is ignored",
+        "mac",
+        (Edit("mac_", r"assign addend = .*;", "assign addend = sum;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "mac: operands that are not valid count",
+        "mac",
+        (Edit("mac_", r"else if \(valid\) sum <=", "else sum <="),),
+        RESULTS,
+    ),
+    Mutant(
+        "multiply_add: B is taken as unsigned by the multiplier",
+        "multiply_add",
+        (Edit("multiply_add", r"\$signed\(b\)", "$signed({1'b0, b})"),),
+        RESULTS,
+    ),
+]
+
+
+def small(design: Design) -> Config:
+    return config_of(design, **SETTINGS[design.kind])
+
+
+def player(design: Design) -> PlayerConfig:
+    return player_config(design.component, small(design), SETS)
+
+
+@functools.cache
+def emission(design: Design) -> Emission:
+    if design.kind is Kind.FUNCTION_UNIT:
+        return emit(Player, player(design))
+    return emit(design.component, small(design))
+
+
+def memories(design: Design) -> list[tuple[str, str]]:
+    if design.kind is Kind.FUNCTION_UNIT:
+        return [(Memory(s).name, Memory.STORAGE) for s in Player(player(design)).memories]
+    component = design.component(small(design))
+    return component.operand_memories if isinstance(component, GemmCore) else []
+
+
+def run(design: Design, emitted: Emission, stall: float, folder: Path) -> None:
+    """Build what was emitted and give its bench the job."""
+    simulator = build_in(folder, emitted, memories(design))
+    arrays: Arrays = {}
+    if design.kind is Kind.FUNCTION_UNIT:
+        job, testcase = Job.of(design, small(design), SEED, depth=player(design).depth), "operands"
+    else:
+        job, testcase = Job.of(design, small(design), SEED, stall=stall), "products"
+        rng = np.random.default_rng(SEED)
+        arrays = arrays_of(random_products(rng, small(design), SHAPES))
+    run_bench(simulator, BENCHES[design.kind], job, arrays, folder, testcase)
+
+
+@pytest.mark.parametrize(("name", "stall"), sorted({(m.design, m.stall) for m in MUTANTS}), ids=str)
+def test_the_design_itself_passes(name: str, stall: float, tmp_path: Path) -> None:
+    run(DESIGNS[name], emission(DESIGNS[name]), stall, tmp_path)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.what)
+def test_the_bench_finds(mutant: Mutant, tmp_path: Path) -> None:
+    design = DESIGNS[mutant.design]
+    broken = edited(emission(design), mutant.edits)
+    with pytest.raises(SimulationError, match=mutant.caught) as error:
+        run(design, broken, mutant.stall, tmp_path)
+    assert "Error: " in error.value.cause and "simulation of" in str(error.value)
+
+
+def test_every_design_has_mutants() -> None:
+    assert {mutant.design for mutant in MUTANTS} == set(DESIGNS)
