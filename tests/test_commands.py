@@ -73,8 +73,8 @@ def test_waves(capsys: Capture) -> None:
 
 
 def test_compare(capsys: Capture) -> None:
-    names = ["systolic", "systolic_ws"]
-    rows = run_json(capsys, "compare", *names, *SMALL, "--m", "9", "--k", "8", "--n", "7")
+    sizes = ["--m", "9", "--k", "8", "--n", "7"]
+    rows = run_json(capsys, "compare", "systolic", "systolic_ws", *SMALL, *sizes)
     assert [row["design"].split("_")[1] for row in rows] == ["os", "ws"]
     assert all(row["bit_exact"] for row in rows)
 
