@@ -16,6 +16,11 @@ class MemoryShape(NamedTuple):
     depth: int
     word: Shape
 
+    @property
+    def slug(self) -> str:
+        """Depth and word as they stand in module names, e.g. ``256xs32`` for signed words."""
+        return f"{self.depth}x{'s' if self.word.signed else ''}{self.word.width}"
+
 
 class Memory(StructuralUnit):
     """A memory with one read and one write port.
@@ -45,7 +50,7 @@ class Memory(StructuralUnit):
 
     @property
     def name(self) -> str:
-        return f"memory_{self.config.depth}x{self.config.word.width}"
+        return f"memory_{self.config.slug}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -184,7 +184,7 @@ class Accumulator(Unit):
 
     @property
     def name(self) -> str:
-        return f"accumulator_{self.config.depth}x{self.config.word.width}"
+        return f"accumulator_{self.config.slug}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -235,7 +235,7 @@ class Accumulator(Unit):
 def row_of_accumulators(cols: int, shape: MemoryShape) -> ChainConfig:
     """The accumulators of all columns: `step` travels right as the partial sums' stagger needs."""
     return ChainConfig(
-        name=f"accumulators_{cols}x{shape.depth}x{shape.word.width}",
+        name=f"accumulators_{cols}x{shape.slug}",
         summary="the accumulators of all columns",
         instance="col",
         unit_class=Accumulator,

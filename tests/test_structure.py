@@ -31,6 +31,7 @@ from pe.unit import Unit
 from sim.packing import Beats, Matrix, from_rows, to_beats
 
 CYCLES = 200
+PERIOD = 1e-6
 ENGINES = [design.name for design in designs(Kind.GEMM_ENGINE)]
 
 Trace = list[dict[str, int]]
@@ -252,7 +253,9 @@ def rows_in_amaranth(engine: GemmEngine, beats: Beats) -> Matrix:
     async def testbench(context: Any) -> None:
         a = b = 0
         context.set(engine.o_c.ready, 1)
-        while len(rows) < expected:
+        for _ in range(1000):
+            if len(rows) == expected:
+                return
             context.set(engine.i_a.valid, a < len(beats.a))
             context.set(engine.i_b.valid, b < len(beats.b))
             if a < len(beats.a):
@@ -261,8 +264,8 @@ def rows_in_amaranth(engine: GemmEngine, beats: Beats) -> Matrix:
                 context.set(engine.i_a.payload, {"data": beats.a[a].tolist(), **fields})
             if b < len(beats.b):
                 context.set(engine.i_b.payload, {"data": beats.b[b].tolist()})
-            a += context.get(engine.i_a.valid & engine.i_a.ready)
-            b += context.get(engine.i_b.valid & engine.i_b.ready)
+            a += context.get(engine.i_a.valid) & context.get(engine.i_a.ready)
+            b += context.get(engine.i_b.valid) & context.get(engine.i_b.ready)
             if context.get(engine.o_c.valid):
                 rows.append(list(context.get(engine.o_c.payload.data)))
             await context.tick()
