@@ -99,7 +99,8 @@ def _product(args: argparse.Namespace, selection: Selection) -> tuple[Matrix, Ma
         asked = getattr(args, axis)
         if asked is not None and sizes.setdefault(axis, asked) != asked:
             raise ValueError(f"{axis}: {asked} is not {sizes[axis]}, as the matrix given has it")
-    m, k, n = (sizes.get(axis, DEFAULT_SIZE) for axis in "mkn")
+    m, n = (sizes.get(axis, DEFAULT_SIZE) for axis in "mn")
+    k = sizes.get("k", min(DEFAULT_SIZE, engine.k_max))
     check_product(selection, m, k, n)
     rng = np.random.default_rng(args.seed)
     a = random_matrix(rng, m, k, engine.width_a, engine.signed_a)

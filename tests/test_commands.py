@@ -58,6 +58,11 @@ def test_sim_of_matrices(capsys: Capture, matrices: Path) -> None:
     assert [figures[size] for size in "mkn"] == [2, 3, 1]
 
 
+def test_k_is_at_most_k_max_by_default(capsys: Capture) -> None:
+    figures = run_json(capsys, "sim", "systolic", *SMALL, "-s", "k_max=5", "--m", "2", "--n", "2")
+    assert figures["k"] == 5
+
+
 def test_sim_prints_a_table(capsys: Capture) -> None:
     assert main(["sim", "systolic", *SMALL, "--m", "2", "--k", "2", "--n", "2"]) == 0
     printed = capsys.readouterr().out

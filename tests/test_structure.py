@@ -177,7 +177,7 @@ def in_amaranth(unit: Unit, inputs: Trace, outputs: list[str]) -> Trace:
     clocked = Signal()  # a unit may be combinational
     top.d.sync += clocked.eq(~clocked)
     simulator = Simulator(top)
-    simulator.add_clock(1e-6)
+    simulator.add_clock(PERIOD)
     simulator.add_testbench(testbench)
     simulator.run()
     return seen
@@ -271,9 +271,9 @@ def rows_in_amaranth(engine: GemmEngine, beats: Beats) -> Matrix:
             await context.tick()
 
     simulator = Simulator(engine)
-    simulator.add_clock(1e-6)
+    simulator.add_clock(PERIOD)
     simulator.add_testbench(testbench)
-    simulator.run_until(0.1)
+    simulator.run()
     return np.array(rows, np.int64)
 
 
