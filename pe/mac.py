@@ -93,6 +93,8 @@ class MultiplyAdd(Unit):
     sum : Out(accumulator_shape)
     """
 
+    macs_per_cycle = 1
+
     def __init__(self, config: MacConfig) -> None:
         super().__init__(
             config,
@@ -141,6 +143,7 @@ class MultiplyAccumulate(Unit):
     """
 
     latency = 2
+    macs_per_cycle = 1
 
     def __init__(self, config: MacConfig) -> None:
         super().__init__(

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from hw.yosys import YosysError
 from pe.config import nearest
+from scripts.ppa.errors import FlowError
 from scripts.status import Status
 from sim.results import SimulationError
 from sim.tools import MissingTool
@@ -150,6 +151,58 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of ns")
+    return value
+
+
+def _add_measurement(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--library", metavar="FILE.toml", help="standard cells (default NanGate 45 nm)"
+    )
+    parser.add_argument("--flat", action="store_true", help="synthesise as one module")
+    parser.add_argument(
+        "--timer", choices=("opensta", "abc"), help="insist on a timer (default OpenSTA if there)"
+    )
+    parser.add_argument(
+        "--operands",
+        default="uniform",
+        metavar="KIND",
+        help="for power: uniform, normal:SIGMA or digits (default uniform)",
+    )
+    parser.add_argument(
+        "--activity",
+        choices=("delays", "zero-delay"),
+        help="insist on gate delays or none (default delays if OpenSTA and Icarus are there)",
+    )
+    parser.add_argument("--no-power", action="store_true", help="do not measure power")
+    parser.add_argument(
+        "--prove", action="store_true", help="prove netlist = RTL and RTL = specification"
+    )
+    parser.add_argument(
+        "--gates", action="store_true", help="run the netlist in the design's own bench"
+    )
+    _add_seed(parser)
+
+
+def _ppa(parser: argparse.ArgumentParser) -> None:
+    _add_design(parser)
+    parser.add_argument(
+        "--period",
+        metavar="NS",
+        type=_positive,
+        action="append",
+        help="target period; may be repeated (default six from the smallest on)",
+    )
+    _add_measurement(parser)
+    _add_json(parser)
+
+
 # Name, summary, options, and the function that runs it: modules are imported when they are needed.
 _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str], ...] = (
     ("list", "the designs and presets there are", _list, "scripts.describe:run_list"),
@@ -159,6 +212,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str]
     ("compare", "run designs on one product", _compare, "scripts.simulate:run_compare"),
     ("bench-sim", "speed of simulation under cocotb", _bench_sim, "scripts.bench_sim:run"),
     ("demo", "run a real network on the GEMM core", _demo, "scripts.demo:run"),
+    ("ppa", "area, timing and energy in standard cells", _ppa, "scripts.ppa.command:run"),
     ("doctor", "find the tools and say what is missing", _add_json, "scripts.doctor:run"),
 )
 
@@ -207,7 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, Status.BAD_INPUT)
     except MissingTool as error:
         return _fail(error, Status.MISSING_TOOL)
-    except (SimulationError, YosysError) as error:
+    except (SimulationError, YosysError, FlowError) as error:
         return _fail(error, Status.MISMATCH)
     except BrokenPipeError:
         # What is still buffered has nowhere to go; the interpreter would complain at exit.

@@ -34,13 +34,14 @@ async def products(dut: Any) -> None:
         driver.load(a, b)
         await driver.start(m, k, n)
         cycles = await driver.response(limit_of(formula))
+        end = driver.clock.count
         c = driver.read(m, n)
         seconds = time.perf_counter() - started
         check_product(c, golden_product(core.config.array, a, b), f"{m} x {k} x {n}")
         assert cycles == formula, f"{m} x {k} x {n}: {cycles} cycles, formula says {formula}"
-        report.append(
-            {"m": m, "k": k, "n": n, "cycles": cycles, "formula": formula, "seconds": seconds}
-        )
+        sizes = {"m": m, "k": k, "n": n}
+        times = {"cycles": cycles, "formula": formula, "end": end, "seconds": seconds}
+        report.append(sizes | times)
         outputs[f"c{index}"] = c
     save_result({"products": report}, outputs)
 

@@ -139,7 +139,7 @@ async def products(dut: Any) -> None:
     engine: GemmEngine = job.component()
     config = engine.config
     stall = job.options["stall"]
-    start_clock(dut)
+    clock = start_clock(dut)
     dut.rst.value = 1
     for stream in ("i_a", "i_b"):
         getattr(dut, f"{stream}_valid").value = 0
@@ -170,6 +170,7 @@ async def products(dut: Any) -> None:
         assert np.array_equal(lasts, ends), f"o_c.last: set in rows {lasts}, tiles end in {ends}"
         if stall == 0:
             assert cycles == formula, f"{m} x {k} x {n}: {cycles} cycles, formula says {formula}"
-        report.append({"m": m, "k": k, "n": n, "cycles": cycles, "formula": formula})
+        sizes = {"m": m, "k": k, "n": n}
+        report.append(sizes | {"cycles": cycles, "formula": formula, "end": clock.count})
         outputs[f"c{index}"] = c
     save_result({"products": report}, outputs)

@@ -34,7 +34,7 @@ class SimulatorClock:
     """
 
     def __init__(self, period_steps: int) -> None:
-        self._period_steps = period_steps
+        self.period_steps = period_steps
 
     @property
     def count(self) -> int:
@@ -46,7 +46,7 @@ class SimulatorClock:
         if count < 1:
             raise ValueError(f"count: {count} is not 1 or more")
         to_rise = int(_library().rtloom_clock_to_rise())
-        await Timer(to_rise + (count - 1) * self._period_steps, "step")
+        await Timer(to_rise + (count - 1) * self.period_steps, "step")
 
     async def until(self, signal: Any, level: int, limit: int) -> int:
         """Wait until a 1-bit signal has a level, without running Python at each cycle.
@@ -75,7 +75,7 @@ class SimulatorClock:
             return 0
         edge = RisingEdge(signal) if level else FallingEdge(signal)
         try:
-            await with_timeout(edge, limit * self._period_steps, "step")
+            await with_timeout(edge, limit * self.period_steps, "step")
         except _SimTimeoutError:
             raise CycleLimitError(
                 f"{signal._name} is still {int(not level)} after {limit} cycles"

@@ -166,7 +166,7 @@ def build(
     top: str,
     ports: Sequence[str],
     memories: Sequence[tuple[str, str]] = (),
-    waves: bool = False,
+    waves: bool | Waves = False,
     optimize: Optimize = "build",
 ) -> Simulator:
     """Build a simulator for cocotb, or find it in the cache.
@@ -182,7 +182,8 @@ def build(
     memories
         (module, memory) names, visible to `sim.memory.memory_view`.
     waves
-        Be able to write a waveform file: FST where its compression libraries are, else VCD.
+        Be able to write a waveform file, of a given format or of the best that can be built here:
+        FST where its compression libraries are, else VCD.
     optimize
         ``"build"`` for short tests, ``"speed"`` for long simulations.
 
@@ -196,7 +197,7 @@ def build(
     started = time.monotonic()
     find_libpython()  # the simulation will need it: say so before the build
     control = control_file(top, ports, memories)
-    chosen = waves_format() if waves else None
+    chosen = waves_format() if waves is True else waves or None
     folder, hit = _compile(Model(verilog.resolve(), top, control, chosen, optimize))
     return Simulator(folder, top, chosen, hit, time.monotonic() - started)
 

@@ -15,9 +15,10 @@ from hw.gemm_core import GemmCore
 from hw.memory import Memory
 from pe.config import Config
 from sim.job import FOLDER, Arrays, Job, read_result
-from sim.player import Player, player_config
+from sim.player import Player, PlayerConfig, player_config
 from sim.results import RunResult
 from sim.runner import Simulator, build
+from sim.runtime import Waves
 from sim.verilator import Optimize
 
 BUILD = Path("build")
@@ -28,6 +29,9 @@ BENCHES = {
     Kind.GEMM_ENGINE: "sim.bench_engine",
     Kind.COMMAND_DEVICE: "sim.bench_core",
 }
+
+OPERAND_SETS = 1 << 16
+"""Sets of operands for a function unit that has too many to try all of them."""
 
 Matrix = npt.NDArray[np.int64]
 
@@ -52,21 +56,27 @@ class Outcome:
 def build_emission(
     emission: Emission,
     memories: Sequence[tuple[str, str]] = (),
-    waves: bool = False,
+    waves: bool | Waves = False,
     optimize: Optimize = "build",
+    folder: Path = BUILD / "verilog",
 ) -> Simulator:
-    """Write an emitted design below `BUILD` and build its simulator."""
-    verilog, _ = emission.write(BUILD / "verilog")
+    """Write an emitted design to a folder and build its simulator."""
+    verilog, _ = emission.write(folder)
     ports = [port["name"] for port in emission.description["ports"]]
     return build(verilog, emission.name, ports, memories, waves, optimize)
 
 
+def operand_memories(design: Design, config: Config) -> Sequence[tuple[str, str]]:
+    """Return (module, array) of each memory that the bench of a design loads or reads directly."""
+    component = design.component(config)
+    return component.operand_memories if isinstance(component, GemmCore) else ()
+
+
 def build_design(
-    design: Design, config: Config, waves: bool = False, optimize: Optimize = "build"
+    design: Design, config: Config, waves: bool | Waves = False, optimize: Optimize = "build"
 ) -> Simulator:
     """Emit a design and build its simulator; operand memories are open to the bench."""
-    component = design.component(config)
-    memories = component.operand_memories if isinstance(component, GemmCore) else ()
+    memories = operand_memories(design, config)
     return build_emission(emit(design.component, config), memories, waves, optimize)
 
 
@@ -107,7 +117,8 @@ def run_products(
     workdir: Path,
     seed: int = 1,
     stall: float = 0.0,
-    waves: bool = False,
+    waves: bool | Waves = False,
+    simulator: Simulator | None = None,
 ) -> Outcome:
     """Run matrix products through an engine or a core and hold them to the golden model.
 
@@ -117,18 +128,36 @@ def run_products(
         Pairs of A [m, k] and B [k, n].
     stall
         Probability that a stream pauses in a cycle, 0 to less than 1; engines only.
+    waves
+        Write a waveform file; see `build`.
+    simulator
+        Of the design, where it is not to be built from the emitted Verilog.
     """
-    simulator = build_design(design, config, waves)
+    simulator = simulator or build_design(design, config, waves)
     job = Job.of(design, config, seed, stall=stall)
     arrays = {
         f"{x}{i}": matrix for i, p in enumerate(products) for x, matrix in zip("ab", p, strict=True)
     }
     bench = BENCHES[design.kind]
-    return run_bench(simulator, bench, job, arrays, workdir, testcase="products", waves=waves)
+    return run_bench(simulator, bench, job, arrays, workdir, testcase="products", waves=bool(waves))
+
+
+def player_emission(
+    design: Design, config: Config, count: int = OPERAND_SETS
+) -> tuple[Emission, PlayerConfig, Sequence[tuple[str, str]]]:
+    """Return the player around a function unit, its config, and its memories, open to the bench."""
+    player = player_config(design.component, config, count)
+    memories = {(Memory(shape).name, Memory.STORAGE) for shape in Player(player).memories}
+    return emit(Player, player), player, sorted(memories)
 
 
 def run_operands(
-    design: Design, config: Config, workdir: Path, seed: int = 1, count: int = 1 << 16
+    design: Design,
+    config: Config,
+    workdir: Path,
+    seed: int = 1,
+    count: int = OPERAND_SETS,
+    simulator: Simulator | None = None,
 ) -> Outcome:
     """Run operands through a function unit and hold every result to the golden model.
 
@@ -136,10 +165,11 @@ def run_operands(
     ----------
     count
         Sets of operands, where there are too many to try all of them.
+    simulator
+        Of the player around the unit, where it is not to be built from the emitted Verilog.
     """
-    player = player_config(design.component, config, count)
-    memories = [(Memory(shape).name, Memory.STORAGE) for shape in Player(player).memories]
-    simulator = build_emission(emit(Player, player), sorted(set(memories)))
+    emission, player, memories = player_emission(design, config, count)
+    simulator = simulator or build_emission(emission, memories)
     job = Job.of(design, config, seed, depth=player.depth)
     return run_bench(simulator, BENCHES[design.kind], job, {}, workdir)
 

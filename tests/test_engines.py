@@ -53,10 +53,9 @@ CASES = [
     Case(1, 1, 8, 8, True, True, k_max=9),
     Case(1, 3, 2, 5, False, True, k_max=23),
     Case(4, 1, 16, 3, True, False, k_max=32),
-    Case(3, 2, 7, 5, False, False, k_max=21, spare=3),
     Case(4, 4, 8, 8, True, True, k_max=31, spare=10),
     Case(2, 5, 16, 16, True, True, k_max=24),
-    *(Case(3, 2, 6, 6, True, True, k_max=16, pe=pe) for pe in PES),
+    *(Case(3, 2, 7, 5, False, False, k_max=21, spare=3, pe=pe) for pe in PES),
 ]
 ENGINES = [design.name for design in designs(Kind.GEMM_ENGINE)]
 

@@ -1,0 +1,1 @@
+"""Power, performance, area: a design becomes figures of a standard-cell library."""

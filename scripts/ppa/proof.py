@@ -1,0 +1,241 @@
+"""Proofs on and-inverter graphs: SAT sweeping by ABC, complete simulation, accumulators."""
+
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from scripts.ppa.aig import (
+    FALSE,
+    TRUE,
+    Graph,
+    Machine,
+    Word,
+    dependent,
+    pack,
+    simulate,
+    substitute,
+    write,
+)
+from sim.tools import find_package
+
+LARGEST_SPACE = 24
+"""Bits of operands that are simulated completely."""
+_CHUNK = 20
+_BRIEF_SECONDS = 1.0
+
+
+class Refuted(Exception):
+    """Two things that should be equal are not; the message says where."""
+
+
+class Undecided(Exception):
+    """A proof did not end; the message says which part."""
+
+
+def same(graph: Graph, left: Word, right: Word, what: str, seconds: float) -> None:
+    """Prove two words equal for all inputs of the graph, by ABC's SAT sweeping.
+
+    Raises
+    ------
+    Refuted
+        When they differ.
+    Undecided
+        When the time, in seconds of wall clock, is over.
+    """
+    if left == right:
+        return
+    abc = find_package("pyosys").path / "yosys-abc"
+    with tempfile.TemporaryDirectory(prefix="rtloom-") as scratch:
+        files = [Path(scratch, name) for name in ("left.aig", "right.aig")]
+        for word, file in zip((left, right), files, strict=True):
+            write(graph, word, file)
+        command = [str(abc), "-c", f"&cec {files[0]} {files[1]}"]
+        try:
+            # ABC looks at no clock of its own in this command.
+            log = subprocess.run(
+                command, cwd=scratch, capture_output=True, text=True, timeout=seconds
+            ).stdout
+        except subprocess.TimeoutExpired:
+            raise Undecided(f"{what}: SAT sweeping did not end in {seconds:.0f} s") from None
+    if "NOT EQUIVALENT" in log:
+        raise Refuted(f"{what} differs")
+    if "Networks are equivalent" not in log:
+        raise Undecided(f"{what}: ABC says neither equal nor different")
+
+
+def is_product(
+    graph: Graph, product: Word, a: Word, b: Word, signed_a: bool, signed_b: bool
+) -> None:
+    """Hold ``product == a * b`` modulo its width against all values of a and b.
+
+    Other inputs of the graph are 0.
+
+    Raises
+    ------
+    Refuted
+        With the first operands that give another product.
+    Undecided
+        When a and b have more than `LARGEST_SPACE` bits together.
+    """
+    bits = len(a) + len(b)
+    if bits > LARGEST_SPACE:
+        raise Undecided(
+            f"{len(a)} x {len(b)} bit product: {bits} operand bits are more than the "
+            f"{LARGEST_SPACE} that are tried completely"
+        )
+    for start in range(0, 1 << bits, 1 << _CHUNK):
+        size = max(64, min(1 << _CHUNK, 1 << bits))
+        codes = start + np.arange(size, dtype=np.int64)
+        value_a = _number(codes, len(a), signed_a)
+        value_b = _number(codes >> len(a), len(b), signed_b)
+        values = dict(zip([*a, *b], pack(codes, bits), strict=True))
+        found = simulate(graph, product, values)
+        expected = pack(value_a * value_b, len(product))
+        wrong = np.bitwise_or.reduce([x ^ y for x, y in zip(found, expected, strict=True)])
+        if wrong.any():
+            flags = np.unpackbits(wrong.view(np.uint8), bitorder="little")
+            first = int(np.flatnonzero(flags)[0])
+            raise Refuted(f"product differs, first at a={value_a[first]}, b={value_b[first]}")
+
+
+def _number(codes: np.ndarray, width: int, signed: bool) -> np.ndarray:
+    low = codes & ((1 << width) - 1)
+    return np.where(low >> (width - 1) & 1, low - (1 << width), low) if signed else low
+
+
+def step_is_specified(machine: Machine, signed_a: bool, signed_b: bool, seconds: float) -> str:
+    """Prove ``sum == addend + a * b`` modulo the width of sum, for all operands.
+
+    With P(a, b) the sum at addend 0: SAT shows sum == P + addend, complete simulation P == a b.
+
+    Returns
+    -------
+    str
+        How it was proved.
+    """
+    graph = Graph()
+    inputs = {name: graph.input(len(word)) for name, word in machine.inputs.items()}
+    total = machine.place(graph, inputs, [])[0]["sum"]
+    product = _without_addend(graph, total, inputs["addend"], "sum", seconds)
+    a, b = inputs["a"], inputs["b"]
+    is_product(graph, product, a, b, signed_a, signed_b)
+    return (
+        f"SAT: sum(a, b, addend) = sum(a, b, 0) + addend; complete simulation of all "
+        f"2^{len(a) + len(b)} operands: sum(a, b, 0) = a * b"
+    )
+
+
+def _without_addend(graph: Graph, total: Word, addend: Word, what: str, seconds: float) -> Word:
+    """Prove that a word is itself at addend 0 plus the addend, and return it at addend 0.
+
+    Asked of the whole word SAT may not see it, where the addend enters inside of a compressor
+    tree; asked of one bit of the addend at a time, all higher ones 0, it does.
+    """
+
+    def at(low: Word) -> Word:
+        """The total with the low bits of the addend as given, the others 0."""
+        bits = low + [FALSE] * (len(addend) - len(low))
+        values = {x & ~1: bit ^ (x & 1) for x, bit in zip(addend, bits, strict=True)}
+        return substitute(graph, total, values)
+
+    product = at([])
+    inside = all(graph.ands[x >> 1] is None for x in addend)
+    try:
+        limit = min(seconds, _BRIEF_SECONDS) if inside else seconds
+        same(graph, total, graph.add(product, addend), what, limit)
+        return product
+    except Undecided:
+        if not inside:
+            raise
+    before = product
+    for i, bit in enumerate(addend):
+        one = [FALSE] * i + [bit] + [FALSE] * (len(addend) - i - 1)
+        after = at(addend[: i + 1])
+        same(graph, after, graph.add(before, one), f"{what}, bit {i} of the addend", seconds)
+        before = after
+    return product
+
+
+def accumulator_is_specified(
+    machine: Machine, latency: int, signed_a: bool, signed_b: bool, seconds: float
+) -> str:
+    """Prove the contract of an accumulator by k-induction, k its latency.
+
+    Step, from any state and without reset: `latency` cycles after operands with ``i_valid`` the
+    sum is that of the cycle before, 0 instead with ``clear``, plus p(a, b); after a cycle without
+    it is held; ``o_valid`` repeats ``i_valid``. Base: after a cycle of reset sum and ``o_valid``
+    are 0 until the first operands arrive. Then p is held to the product.
+
+    A step that fails may start from a state that no reset leads to.
+
+    Returns
+    -------
+    str
+        How it was proved.
+    """
+    graph = Graph()
+    start = graph.input(len(machine.state))
+    cycles = [
+        {name: graph.input(len(word)) for name, word in machine.inputs.items()} | {"rst": [FALSE]}
+        for _ in range(latency + 1)
+    ]
+    first, *later = cycles
+    zeros = {name: [FALSE] * len(word) for name, word in first.items()}
+    alone = zeros | {"a": first["a"], "b": first["b"], "clear": [TRUE], "i_valid": [TRUE]}
+    nothing = [FALSE] * len(start)
+    product = _run(graph, machine, nothing, [alone, *[zeros] * latency])[latency]["sum"]
+    zero = [FALSE] * len(product)
+
+    for valid in (FALSE, TRUE):
+        inputs = [first | {"i_valid": [valid]}, *later]
+        seen = _run(graph, machine, start, inputs, generalise=True)
+        before, after = seen[latency - 1], seen[latency]
+        same(graph, after["o_valid"], [valid], "o_valid", seconds)
+        if not valid:
+            same(graph, after["sum"], before["sum"], "sum without i_valid", seconds)
+            continue
+        cleared, kept = (
+            substitute(graph, after["sum"], {first["clear"][0]: clear}) for clear in (TRUE, FALSE)
+        )
+        same(graph, cleared, product, "sum after clear", seconds)
+        kept = _without_addend(graph, kept, before["sum"], "induction step of sum", seconds)
+        same(graph, kept, product, "induction step of sum from 0", seconds)
+    for outputs in _run(graph, machine, start, [first | {"rst": [TRUE]}, *later])[1:]:
+        same(graph, outputs["sum"], zero, "sum after reset", seconds)
+        same(graph, outputs["o_valid"], [FALSE], "o_valid after reset", seconds)
+    is_product(graph, product, first["a"], first["b"], signed_a, signed_b)
+    return (
+        f"k-induction, k = {latency}, by SAT: reset, and sum' = (clear ? 0 : sum) + p(a, b) from "
+        f"any state; complete simulation of all 2^{len(first['a']) + len(first['b'])} operands: "
+        "p(a, b) = a * b"
+    )
+
+
+def _run(
+    graph: Graph,
+    machine: Machine,
+    state: Word,
+    inputs: Sequence[Mapping[str, Word]],
+    generalise: bool = False,
+) -> list[dict[str, Word]]:
+    """Return the outputs of each cycle from a state on.
+
+    With `generalise`, register bits that still depend on the first state become free inputs:
+    what then holds, holds for more states than there are, and SAT has less to look at.
+    """
+    unknown = set(state) if generalise else set()
+    seen = []
+    for cycle, words in enumerate(inputs):
+        outputs, state = machine.place(graph, words, state)
+        seen.append(outputs)
+        # The last cycle answers for the one before it, of which it must know all.
+        if generalise and cycle < len(inputs) - 2:
+            depends = dependent(graph, unknown)
+            free = graph.input(sum(depends[bit >> 1] for bit in state))
+            unknown.update(free)
+            remaining = iter(free)
+            state = [next(remaining) if depends[bit >> 1] else bit for bit in state]
+    return seen

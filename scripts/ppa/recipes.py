@@ -1,0 +1,128 @@
+"""Ways to map logic: each trades area for delay differently, and none always wins.
+
+A front end chooses the arithmetic (multiplier, carry network, adder cells), a mapping script how
+ABC restructures and covers the logic. Measured on the 8-bit MAC at NanGate 45: one script spans
+10 % of delay by sizing alone, all scripts together a factor of two in delay and 1.6 in area.
+"""
+
+from dataclasses import dataclass
+
+from scripts.ppa.library import Library
+
+FULL_ADDERS = "library full adders"
+GATES = "abc"
+
+_SIZE = "buffer -c; topo; upsize -D {D}; dnsize -D {D}; stime -p"
+# What ABC's dc2 and fraig gain in area they lose twofold in delay: they undo the fast adders.
+MAPPINGS: dict[str, str] = {
+    "area": f"strash; dch -f; amap -m; topo; {_SIZE}",
+    "balanced": f"strash; &get -n; &dch -f; &put; dch; map -B 0.9 -D 1; topo; {_SIZE}",
+    "cofactor": f"strash; dch; if -x -K 6; strash; dch; map -B 0.9 -D 1; topo; {_SIZE}",
+    "sop": f"strash; if -g -K 6; strash; dch; map -B 0.9 -D 1; topo; {_SIZE}",
+    "sop twice": (
+        "strash; dch; if -g -K 6; strash; dch; if -g -K 6; strash; dch; map -B 0.9 -D 1; topo; "
+        f"buffer -N 8; topo; {_SIZE}"
+    ),
+}
+CARRIES = {"brent-kung": "", "kogge-stone": " -map +/choices/kogge-stone.v"}
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """How arithmetic becomes gates.
+
+    Attributes
+    ----------
+    booth
+        Multipliers through Yosys' ``booth``.
+    carry
+        Carry network of adders, a key of `CARRIES`.
+    adders
+        Compressor trees from `FULL_ADDERS`, or from `GATES` alone.
+    """
+
+    booth: bool
+    carry: str
+    adders: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A front end and a mapping script, a key of `MAPPINGS`."""
+
+    front: FrontEnd
+    mapping: str
+
+
+def recipes(library: Library, multiplies: bool, adds: bool) -> list[Recipe]:
+    """Return the recipes worth trying.
+
+    Parameters
+    ----------
+    multiplies, adds
+        Whether the design has multipliers, and whether it has adders, comparators or multipliers.
+    """
+    found = []
+    for booth in (False, True) if multiplies else (False,):
+        found += [Recipe(FrontEnd(booth, "brent-kung", GATES), mapping) for mapping in MAPPINGS]
+        if adds:
+            front = FrontEnd(booth, "kogge-stone", GATES)
+            found += [Recipe(front, mapping) for mapping in ("area", "sop twice")]
+        if library.full_adder and adds:
+            # ABC cannot see through a library cell: what it gains by speed scripts it loses there.
+            front = FrontEnd(booth, "brent-kung", FULL_ADDERS)
+            found += [Recipe(front, mapping) for mapping in ("area", "balanced")]
+    return found
+
+
+def coarse_commands(front: FrontEnd) -> list[str]:
+    """Return the Yosys commands from word-level logic to gates, flip-flops apart."""
+    full_adders = front.adders == FULL_ADDERS
+    return [
+        *(["booth"] if front.booth else []),
+        "alumacc",
+        "share",
+        "opt",
+        "memory -nomap",
+        "opt_clean",
+        "opt -fast -full",
+        "memory_map",
+        "opt -full",
+        *(["maccmap t:$macc t:$macc_v2", "techmap -map {full_adder}"] if full_adders else []),
+        f"techmap -map +/techmap.v{CARRIES[front.carry]}",
+        "opt -fast",
+        "opt",
+    ]
+
+
+def full_adder_map(library: Library) -> str:
+    """Return the Verilog that maps Yosys' ``$fa`` to the library's full adder, bit by bit.
+
+    A bit with a constant input stays gates: it is a half adder or less.
+    """
+    adder = library.full_adder
+    if adder is None:
+        return ""
+    pins = ", ".join(f".{pin}({name}[i])" for pin, name in zip(adder.inputs, "ABC", strict=True))
+    return f"""\
+(* techmap_celltype = "$fa" *)
+module library_full_adder (A, B, C, X, Y);
+  parameter WIDTH = 1;
+  parameter _TECHMAP_CONSTMSK_A_ = 0;
+  parameter _TECHMAP_CONSTMSK_B_ = 0;
+  parameter _TECHMAP_CONSTMSK_C_ = 0;
+  (* force_downto *) input [WIDTH-1:0] A, B, C;
+  (* force_downto *) output [WIDTH-1:0] X, Y;
+  genvar i;
+  generate
+    for (i = 0; i < WIDTH; i = i + 1) begin : bits
+      if (_TECHMAP_CONSTMSK_A_[i] || _TECHMAP_CONSTMSK_B_[i] || _TECHMAP_CONSTMSK_C_[i]) begin
+        assign Y[i] = A[i] ^ B[i] ^ C[i];
+        assign X[i] = A[i] & B[i] | (A[i] | B[i]) & C[i];
+      end else begin
+        {adder.cell} adder ({pins}, .{adder.carry}(X[i]), .{adder.sum}(Y[i]));
+      end
+    end
+  endgenerate
+endmodule
+"""

@@ -1,0 +1,177 @@
+# amaranth: UnusedElaboratable=no
+"""What a design works on while its power is measured: vectors for modules of its netlist."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hw.catalog import Design, Kind
+from pe.config import Config
+from scripts.ppa.flat import FlatNetlist, Instances
+from scripts.ppa.operands import Operands, operand_fields
+from scripts.ppa.power import Energy, Power, module_energy, power
+from scripts.ppa.sdf import opensta_delays
+from scripts.ppa.testbench import find_icarus, simulate_cycles, simulate_delays
+from scripts.ppa.timing import find_opensta
+from scripts.ppa.traces import BenchWaveform, Path_, all_names, instance_vectors
+from scripts.ppa.vectors import Vectors, unit_vectors
+from sim.simulate import BUILD, run_products
+from sim.tools import MissingTool
+
+SAMPLES = 2
+"""Instances of a module that are simulated; the others are taken to switch as these do."""
+
+UNIT_CYCLES = 1000
+"""Cycles for which a function unit is measured."""
+
+ENGINE_CYCLES = 256
+"""Cycles for which an engine or a core is measured, at least."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Cycle by cycle stimulus of some instances of each module.
+
+    Attributes
+    ----------
+    description
+        For a report: operands, product, utilisation.
+    cycles, operations
+        Measured, of the whole design; a MAC is one operation here.
+    vectors
+        By path of an instance.
+    """
+
+    description: str
+    cycles: int
+    operations: int
+    vectors: dict[Path_, Vectors]
+
+
+def workload(
+    design: Design,
+    config: Config,
+    modules: Sequence[Instances],
+    operands: Operands,
+    seed: int = 1,
+) -> Workload:
+    """Run the bench of a design on operands and take the vectors of sampled instances from it.
+
+    A function unit gets a new set of operands in every cycle, from its golden model. An engine or
+    a core runs two products; the second is measured, from its first beat to its last row.
+
+    Raises
+    ------
+    SimulationError
+        When the bench finds a mismatch.
+    """
+    if design.kind is Kind.FUNCTION_UNIT:
+        vectors = unit_vectors(design, config, operands, UNIT_CYCLES, seed)
+        done = vectors.cycles - vectors.first
+        return Workload(f"{operands} operands, {done} cycles", done, done, {(): vectors})
+    component = design.component(config)
+    engine = getattr(component, "engine", component)
+    a, b = operand_fields(config)
+    k = min(engine.config.k_max, max(64, 2 * engine.config.rows + engine.config.cols + 1))
+    m, n = min(64, engine.tile_m), engine.tile_n
+    while component.cycles(m, k, n) < ENGINE_CYCLES:
+        m += min(64, engine.tile_m)
+    products = [
+        operands.pair(min(64, engine.tile_m), min(k, 8), n, a, b, seed),
+        operands.pair(m, k, n, a, b, seed + 1),
+    ]
+    folder = BUILD / "ppa" / "work" / config.name / str(os.getpid())
+    outcome = run_products(design, config, products, folder, seed, waves="vcd")
+    measured = outcome.result["products"][1]
+    window = range(measured["end"] - measured["cycles"], measured["end"])
+    chosen = {path: i.flat for i in modules for path in sample(i)}
+    assert outcome.run.waveform is not None
+    waveform = BenchWaveform(outcome.run.waveform, config.name, all_names(chosen))
+    outcome.run.waveform.unlink()
+    vectors_of = {
+        path: instance_vectors(waveform, flat, path, window) for path, flat in chosen.items()
+    }
+    utilisation = m * k * n / (len(window) * component.macs_per_cycle)
+    return Workload(
+        f"{operands} operands, product of {m} x {k} x {n}, {utilisation:.0%} of the MACs busy",
+        len(window),
+        m * k * n,
+        vectors_of,
+    )
+
+
+def sample(instances: Instances) -> list[Path_]:
+    """Return the paths of the instances of a module that are simulated."""
+    last = len(instances.paths) - 1
+    chosen = np.linspace(0, last, min(SAMPLES, last + 1)).round().astype(int)
+    return [instances.paths[i] for i in dict.fromkeys(chosen.tolist())]
+
+
+def activity_source(delays: bool | None = None) -> str:
+    """Return where switching activity comes from here.
+
+    Parameters
+    ----------
+    delays
+        Insist on a simulation with delays, or on one without; by default with delays where
+        OpenSTA and Icarus Verilog are installed.
+
+    Raises
+    ------
+    MissingTool
+        When delays are insisted on and a tool is absent.
+    """
+    if delays is not False:
+        try:
+            sta, icarus = find_opensta(), find_icarus()[0]
+            return f"delay-annotated, OpenSTA {sta.version} and Icarus Verilog {icarus.version}"
+        except MissingTool:
+            if delays:
+                raise
+    return "zero-delay, Verilator"
+
+
+def measure_power(
+    modules: Sequence[Instances], work: Workload, period_ns: float, source: str
+) -> Power:
+    """Simulate sampled instances of every module and work out the power of the design.
+
+    Parameters
+    ----------
+    source
+        What `activity_source` returned.
+
+    Raises
+    ------
+    FlowError
+        When an output of the netlist is not what the workload says.
+    """
+    jobs = [
+        (instances.flat, path, len(instances.paths) / len(paths))
+        for instances in modules
+        if (paths := [path for path in sample(instances) if path in work.vectors])
+        for path in paths
+    ]
+
+    def run(job: tuple[FlatNetlist, Path_, float]) -> Energy:
+        flat, path, _ = job
+        with tempfile.TemporaryDirectory(prefix="rtloom-") as scratch:
+            folder = Path(scratch)
+            vectors = work.vectors[path]
+            if source.startswith("zero-delay"):
+                activity = simulate_cycles(flat, vectors, folder)
+            else:
+                delays = opensta_delays(flat, folder)
+                activity = simulate_delays(flat, vectors, period_ns, delays, folder)
+        return module_energy(activity)
+
+    total = Energy()
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        for (_, _, weight), energy in zip(jobs, workers.map(run, jobs), strict=True):
+            total.add(energy, weight)
+    return power(total, period_ns, work.cycles, work.operations)

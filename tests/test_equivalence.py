@@ -1,0 +1,185 @@
+# amaranth: UnusedElaboratable=no
+"""Proofs hold for what is right, and never for what is not."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import Edit, config_of, designs, edited
+
+from hw.catalog import DESIGNS, Design, Kind
+from hw.emit import Emission, emit
+from hw.yosys import run_yosys
+from pe.config import Config
+from scripts.ppa import equivalence
+from scripts.ppa.aig import FALSE, TRUE, Graph, pack, simulate
+from scripts.ppa.equivalence import Proof, prove
+from scripts.ppa.library import nangate45
+from scripts.ppa.netlist import ModuleCells, Netlist
+from scripts.ppa.proof import Refuted, Undecided, is_product, same
+
+UNITS = [design.name for design in designs(Kind.FUNCTION_UNIT)]
+
+
+def mapped(emission: Emission, folder: Path, *, booth: bool = False) -> Netlist:
+    """Map a design as one module to NanGate cells, without the flow that is measured elsewhere."""
+    library = nangate45()
+    source, target = folder / "rtl.v", folder / "mapped.v"
+    source.write_text(emission.verilog)
+    run_yosys(
+        [
+            f"read_verilog {source}",
+            f"synth -top {emission.name} -flatten {'-booth' if booth else ''}",
+            f"dfflibmap -liberty {library.liberty}",
+            f"abc -liberty {library.liberty}",
+            "opt_clean -purge",
+            f"write_verilog -noattr {target}",
+        ]
+    )
+    return Netlist(
+        top=emission.name,
+        verilog=target,
+        library=library,
+        flat=True,
+        booth=booth,
+        adders="abc",
+        period_ns=1.0,
+        modules={emission.name: ModuleCells(0.0, {}, 1)},
+        area_um2=0.0,
+        flip_flops=0,
+        memory_bits=0,
+    )
+
+
+def emitted(name: str, **settings: int) -> tuple[Design, Config, Emission]:
+    design = DESIGNS[name]
+    config = config_of(design, **settings)
+    return design, config, emit(design.component, config)
+
+
+@pytest.mark.parametrize("booth", [False, True])
+@pytest.mark.parametrize("name", UNITS)
+def test_default(name: str, booth: bool, tmp_path: Path) -> None:
+    design, config, emission = emitted(name)
+    proofs = prove(design, config, mapped(emission, tmp_path, booth=booth))
+    assert [proof.result for proof in proofs] == ["proved"] * 2
+    assert all(emission.name in proof.subject for proof in proofs)
+    assert all("2^16" in proof.method for proof in proofs[:1])
+    assert sum(proof.seconds for proof in proofs) < 60
+
+
+@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize(("signed_a", "signed_b"), [(False, False), (False, True), (True, False)])
+def test_signs_and_widths(name: str, signed_a: bool, signed_b: bool) -> None:
+    design, config, _ = emitted(
+        name, width_a=5, width_b=7, width_acc=20, signed_a=signed_a, signed_b=signed_b
+    )
+    assert [proof.result for proof in prove(design, config)] == ["proved"]
+
+
+def test_all_operands_in_simulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equivalence, "BUILD", tmp_path)
+    design, config, _ = emitted("multiply_add", width_a=3, width_b=3, width_acc=7)
+    (proof,) = prove(design, config)
+    assert proof.proved and "2^13" in proof.method and "golden" in proof.method
+
+
+def test_step_of_an_engine() -> None:
+    design = DESIGNS["systolic"]
+    (proof,) = prove(design, design.config())
+    assert proof.proved and proof.subject.startswith("multiply_add_")
+
+
+def test_a_flat_engine_is_not_claimed(tmp_path: Path) -> None:
+    _, _, emission = emitted("mac")
+    design = DESIGNS["systolic"]
+    *_, proof = prove(design, design.config(), mapped(emission, tmp_path))
+    assert not proof.proved and "flat" in proof.result
+
+
+def test_beyond_the_largest_space_is_not_claimed() -> None:
+    design, config, _ = emitted("mac", width_a=16, width_b=16, width_acc=40)
+    (proof,) = prove(design, config)
+    assert proof.result.startswith("not proved: 16 x 16 bit product")
+
+
+def test_too_little_time_is_not_claimed(tmp_path: Path) -> None:
+    design, config, emission = emitted("mac", width_a=16, width_b=16, width_acc=40)
+    *_, proof = prove(design, config, mapped(emission, tmp_path, booth=True), seconds=0.5)
+    assert proof.result.startswith("not proved: ") and "SAT" in proof.result
+
+
+MUTANTS = {
+    "multiply_add": [
+        Edit("multiply_add", r"addend \+ ", "addend - "),
+        Edit("multiply_add", r"\$signed\(b\)", "$signed({b[7:1], b[0] & ~(&a[7:1])})"),
+        Edit("multiply_add", r"sum = (.*);", r"sum = \1 ^ (addend == 32'h12345678);"),
+    ],
+    "mac": [
+        Edit("mac", r"clear_reg \? 32'd0 : sum", "clear_reg ? 32'd1 : sum"),
+        Edit("mac", r"if \(rst\) sum <= 32'd0", "if (rst) sum <= 32'd1"),
+        Edit("mac", r"o_valid <= valid", "o_valid <= i_valid"),
+        Edit("mac", r"else if \(valid\) sum", "else if (valid & !(&sum)) sum"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "edit"), [(name, edit) for name, edits in MUTANTS.items() for edit in edits]
+)
+def test_mutants_of_the_rtl(
+    name: str, edit: Edit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    design, config, emission = emitted(name)
+    wrong = edited(emission, [edit])
+    netlist = mapped(wrong, tmp_path)
+    assert prove(design, config, netlist)[1].result.startswith("refuted")
+    monkeypatch.setattr(equivalence, "emit", lambda *_: wrong)
+    proofs = prove(design, config, netlist)
+    assert [proof.result.partition(":")[0] for proof in proofs] == ["refuted", "proved"]
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_mutants_of_the_netlist(name: str, tmp_path: Path) -> None:
+    """One cell in the middle becomes another one with the same pins."""
+    design, config, emission = emitted(name)
+    netlist = mapped(emission, tmp_path)
+    text = netlist.verilog.read_text()
+    cells = list(re.finditer(r"\bNAND2_X1\b", text))
+    chosen = cells[len(cells) // 2]
+    netlist.verilog.write_text(f"{text[: chosen.start()]}NOR2_X1{text[chosen.end() :]}")
+    proof = prove(design, config, netlist)[1]
+    assert proof.result.startswith("refuted"), proof
+
+
+def test_words() -> None:
+    graph = Graph()
+    x, y = graph.input(8), graph.input(8)
+    codes = np.arange(1 << 16, dtype=np.int64)
+    values = dict(zip([*x, *y], pack(codes, 16), strict=True))
+    total = simulate(graph, graph.add(x, y), values)
+    assert all(
+        (found == expected).all()
+        for found, expected in zip(total, pack((codes & 255) + (codes >> 8), 8), strict=True)
+    )
+    assert graph.choose(TRUE, x, y) == x and graph.choose(FALSE, x, y) == y
+    assert graph.xor(x[0], x[0]) == FALSE and graph.xor(x[0], x[0] ^ 1) == TRUE
+
+
+def test_sat() -> None:
+    graph = Graph()
+    x, y = graph.input(8), graph.input(8)
+    same(graph, graph.add(x, y), graph.add(y, x), "sum", 10)
+    conjunction = [graph.both(p, q) for p, q in zip(x, y, strict=True)]
+    with pytest.raises(Refuted, match="sum differs"):
+        same(graph, graph.add(x, y), conjunction, "sum", 10)
+    with pytest.raises(Refuted, match="first at a="):
+        is_product(graph, graph.add(x, y), x, y, True, False)
+    with pytest.raises(Undecided, match="26 operand bits"):
+        is_product(graph, x, [*x, *x[:5]], [*x, *x[:5]], True, True)
+
+
+def test_json() -> None:
+    proof = Proof("x", "y", "proved", 0.5)
+    assert proof.to_json() == {"subject": "x", "method": "y", "result": "proved", "seconds": 0.5}
