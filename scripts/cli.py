@@ -190,8 +190,7 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
     _add_seed(parser)
 
 
-def _ppa(parser: argparse.ArgumentParser) -> None:
-    _add_design(parser)
+def _add_periods(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--period",
         metavar="NS",
@@ -199,7 +198,42 @@ def _ppa(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="target period; may be repeated (default six from the smallest on)",
     )
+
+
+def _ppa(parser: argparse.ArgumentParser) -> None:
+    _add_design(parser)
+    _add_periods(parser)
     _add_measurement(parser)
+    _add_json(parser)
+
+
+def _sweep(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.toml", type=Path, help="designs and value ranges")
+    parser.add_argument(
+        "--library", metavar="FILE.toml", help="standard cells (default NanGate 45 nm)"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a dask cluster (default a local one)"
+    )
+    parser.add_argument("--no-power", action="store_true", help="do not measure power")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, help="folder (default build/sweep)"
+    )
+    _add_json(parser)
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("designs", metavar="DESIGN", nargs="*", help="designs or presets")
+    _add_settings(parser)
+    parser.add_argument("--sweep", metavar="FILE.toml", type=Path, help="a sweep's points as well")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a dask cluster (default a local one)"
+    )
+    _add_periods(parser)
+    _add_measurement(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, help="folder (default build/report)"
+    )
     _add_json(parser)
 
 
@@ -213,6 +247,8 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str]
     ("bench-sim", "speed of simulation under cocotb", _bench_sim, "scripts.bench_sim:run"),
     ("demo", "run a real network on the GEMM core", _demo, "scripts.demo:run"),
     ("ppa", "area, timing and energy in standard cells", _ppa, "scripts.ppa.command:run"),
+    ("sweep", "measure many designs in parallel", _sweep, "scripts.sweep:run"),
+    ("report", "write a page with every table and plot", _report, "scripts.report:run"),
     ("doctor", "find the tools and say what is missing", _add_json, "scripts.doctor:run"),
 )
 

@@ -66,6 +66,10 @@ def sets(inputs: list[PortField], count: int) -> int:
     return 1 << sum(f.width for f in inputs) if is_exhaustive(inputs) else count
 
 
+UNIT = "unit"
+"""Instance of the function unit in its player."""
+
+
 class Player(Unit):
     """Play `count` sets of operands from the stimulus memory through a function unit.
 
@@ -100,7 +104,7 @@ class Player(Unit):
         m = Module()
         unit_class, config, _ = self.config
         inputs, outputs = fields(self.config)
-        unit = place(m, platform, "unit", unit_class, config)
+        unit = place(m, platform, UNIT, unit_class, config)
         stimulus = place(m, platform, "stimulus", Memory, self.stimulus)
         response = place(m, platform, "response", Memory, self.response)
 

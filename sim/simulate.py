@@ -158,6 +158,7 @@ def run_operands(
     seed: int = 1,
     count: int = OPERAND_SETS,
     simulator: Simulator | None = None,
+    waves: bool = False,
 ) -> Outcome:
     """Run operands through a function unit and hold every result to the golden model.
 
@@ -167,11 +168,13 @@ def run_operands(
         Sets of operands, where there are too many to try all of them.
     simulator
         Of the player around the unit, where it is not to be built from the emitted Verilog.
+    waves
+        Write a waveform file; `simulator` must be able to.
     """
     emission, player, memories = player_emission(design, config, count)
     simulator = simulator or build_emission(emission, memories)
     job = Job.of(design, config, seed, depth=player.depth)
-    return run_bench(simulator, BENCHES[design.kind], job, {}, workdir)
+    return run_bench(simulator, BENCHES[design.kind], job, {}, workdir, waves=waves)
 
 
 def random_matrix(

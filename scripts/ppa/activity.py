@@ -75,7 +75,8 @@ def read_activity(flat: FlatNetlist, path: Path, begin: int = 0) -> Activity:
     begin
         Time from which on is measured, changes at that very time included.
     """
-    nets: dict[str, int] = {}
+    # A simulator may give one code to nets that are always equal.
+    nets: dict[str, list[int]] = {}
     value: dict[str, str] = {}
     initial: dict[str, int] = {}
     times: dict[str, list[int]] = {}
@@ -87,7 +88,7 @@ def read_activity(flat: FlatNetlist, path: Path, begin: int = 0) -> Activity:
             if words[:1] == ["$var"]:
                 code, name = words[3:5]
                 if name[0] == "n" and name[1:].isdigit():
-                    nets[code] = int(name[1:])
+                    nets.setdefault(code, []).append(int(name[1:]))
             elif words[:1] == ["$enddefinitions"]:
                 break
         for line in file:
@@ -106,7 +107,8 @@ def read_activity(flat: FlatNetlist, path: Path, begin: int = 0) -> Activity:
                 value[code] = kind
     waves = {
         net: Wave(initial[code], np.array(times[code], np.int64))
-        for code, net in nets.items()
+        for code, equal in nets.items()
         if code in initial
+        for net in equal
     }
     return Activity(flat, waves, max(begin, first or 0), now)

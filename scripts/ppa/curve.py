@@ -114,6 +114,32 @@ class Measurement:
         )
 
 
+def place_of(emission: Emission, library: Library, design: Design, options: Options) -> Path:
+    """Return the file that keeps a measurement, named by a key of its inputs.
+
+    Raises
+    ------
+    ValueError
+        When an option is out of range.
+    MissingTool
+        When a tool is insisted on and absent.
+    """
+    for period in options.periods_ns:
+        check_period(period)
+    Operands.parse(options.operands)
+    source = activity_source(options.delays) if options.power else None
+    timer = choose_timer(options.timer)
+    key = key_of(emission, library, design.name, options, timer, source)
+    return store() / key / "measurement.json"
+
+
+def kept_measurement(place: Path) -> Measurement | None:
+    """Return the measurement that a file keeps, if it is there."""
+    if not place.exists():
+        return None
+    return Measurement.from_json(json.loads(place.read_text()))
+
+
 def measure(
     design: Design, config: Config, library: Library, options: Options | None = None
 ) -> Measurement:
@@ -124,22 +150,23 @@ def measure(
     Raises
     ------
     ValueError
-        When an option is out of range, or the netlist does not do what the RTL does.
+        When an option is out of range.
+    FlowError
+        When a netlist does not do what the RTL does.
     MissingTool
         When a tool is insisted on and absent.
     """
     options = options or Options()
-    for period in options.periods_ns:
-        check_period(period)
+    emission = emit(design.component, config)
+    kept = place_of(emission, library, design, options)
+    known = kept_measurement(kept)
+    if known is not None:
+        return known
+    folder = kept.parent
+    folder.mkdir(parents=True, exist_ok=True)
     operands = Operands.parse(options.operands)
     timer = choose_timer(options.timer)
     source = activity_source(options.delays) if options.power else None
-    emission = emit(design.component, config)
-    folder = store() / key_of(emission, library, design.name, options, timer, source)
-    kept = folder / "measurement.json"
-    if kept.exists():
-        return Measurement.from_json(json.loads(kept.read_text()))
-
     with step(f"mapping {config.name} to {library.name}"):
         netlists = _synthesise(emission, library, options, timer, folder)
     # Targets may share a netlist.
@@ -253,7 +280,7 @@ def _record(
     fmax_mhz = 1000 / timing.min_period_ns
     gops = per_cycle * fmax_mhz / 1000
     record = Record(
-        design=config.name,
+        design=component.name,
         parameters={path: value for path, _, value in parameters(config)},
         library=netlist.library.name,
         timer=timing.timer,

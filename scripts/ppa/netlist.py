@@ -46,9 +46,11 @@ class Netlist:
         The netlist, plain structural Verilog; modules ``memory_*`` are black boxes in it.
     library
         Its cells.
-    flat, booth, adders, period_ns
-        How it was synthesised: one module or many, multipliers through ``booth`` or not,
-        ``"library full adders"`` or ``"abc"``, target period.
+    flat, period_ns
+        How it was synthesised: one module or many, target period.
+    booth, adders
+        How the module with the largest area was: multipliers through ``booth`` or not,
+        ``"library full adders"`` or ``"abc"``.
     modules
         By name, the top included.
     area_um2

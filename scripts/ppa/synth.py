@@ -20,7 +20,7 @@ from scripts.ppa.fanout import buffer_boundaries, leaf_loads
 from scripts.ppa.library import Library
 from scripts.ppa.mapping import Variant, from_json, map_logic, to_json
 from scripts.ppa.netlist import ModuleCells, Netlist
-from scripts.ppa.recipes import FULL_ADDERS, GATES, FrontEnd, Recipe, recipes
+from scripts.ppa.recipes import GATES, FrontEnd, Recipe, recipes
 from scripts.ppa.structure import Structure, elaborate
 from scripts.ppa.timing import ABC, opensta
 from sim.cache import SOURCE_ROOT, content_key
@@ -188,17 +188,14 @@ class Pool:
             for name, of_module in cells.items()
         }
         folder.mkdir(parents=True, exist_ok=True)
+        largest = max(chosen.values(), key=lambda v: v.area_um2 * structure.counts.get(v.module, 0))
         netlist = Netlist(
             top=structure.top,
             verilog=folder / f"{structure.top}.mapped.v",
             library=library,
             flat=self.flat,
-            booth=any(variant.recipe.front.booth for variant in chosen.values()),
-            adders=(
-                FULL_ADDERS
-                if any(v.recipe.front.adders == FULL_ADDERS for v in chosen.values())
-                else GATES
-            ),
+            booth=largest.recipe.front.booth,
+            adders=largest.recipe.front.adders,
             period_ns=period_ns,
             modules=modules,
             area_um2=sum(module.area_um2 * module.count for module in modules.values()),

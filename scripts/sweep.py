@@ -1,0 +1,272 @@
+"""``rtloom sweep``: the designs and value ranges of a TOML file, measured in parallel."""
+
+import argparse
+import io
+import itertools
+import logging
+import os
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hw.emit import emit, write_atomically
+from pe.config import nearest
+from scripts.output import print_json, print_table
+from scripts.plots import Axis, pareto_plot
+from scripts.ppa.command import COLUMNS, row
+from scripts.ppa.curve import Options, kept_measurement, measure, place_of
+from scripts.ppa.errors import FlowError
+from scripts.ppa.library import Library, find_library
+from scripts.ppa.operands import Operands
+from scripts.ppa.record import Record
+from scripts.ppa.timing import check_period
+from scripts.settings import Selection, select
+from scripts.status import Status
+from sim.simulate import BUILD
+
+_POINT_KEYS = ("design", "set", "periods", "power", "flat", "operands")
+LARGEST_SWEEP = 10_000
+
+AREA_DELAY = (Axis("min_period_ns", "smallest period, ns"), Axis("area_um2", "area, um2"))
+ENERGY_AREA = (Axis("area_um2", "area, um2"), Axis("energy_pj_per_op", "energy, pJ an operation"))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One design with its settings, and how to measure it."""
+
+    design: str
+    settings: tuple[str, ...]
+    options: Options
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return " ".join([self.design, *self.settings])
+
+
+def read_sweep(path: Path) -> list[Point]:
+    """Read the points of a sweep.
+
+    The file has tables ``[[sweep]]`` with ``design`` (a design or a preset), ``set`` (a table:
+    a value, or a list of values to try, by parameter), ``periods`` (targets in ns), ``power``
+    (false leaves it out), ``flat`` and ``operands``. Each list multiplies the points.
+
+    Raises
+    ------
+    ValueError
+        One line that names the key, its value and what is allowed.
+    """
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ValueError(f"sweep: {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"sweep: {path} is not a TOML file: {error}") from error
+    entries = table.pop("sweep", None)
+    if table or not isinstance(entries, list) or not entries:
+        raise ValueError(f"sweep: {path} must hold tables [[sweep]] and nothing else")
+    points = [point for entry in entries for point in _points(entry, path)]
+    if len(points) > LARGEST_SWEEP:
+        raise ValueError(f"sweep: {path} has {len(points)} points, more than {LARGEST_SWEEP}")
+    return points
+
+
+def _points(entry: dict[str, Any], path: Path) -> Iterator[Point]:
+    for key in entry:
+        if key not in _POINT_KEYS:
+            hint = nearest(key, _POINT_KEYS)
+            raise ValueError(f"sweep: {key!r} in {path} is not one of {_POINT_KEYS}{hint}")
+    design, ranges = entry.get("design"), entry.get("set", {})
+    if not isinstance(design, str):
+        raise ValueError(f"sweep: design in {path}: {design!r} is not the name of a design")
+    if not isinstance(ranges, dict):
+        raise ValueError(f"sweep: set in {path}: {ranges!r} is not a table")
+    for key in ("power", "flat"):
+        if not isinstance(entry.get(key, False), bool):
+            raise ValueError(f"sweep: {key} in {path}: {entry[key]!r} is not true or false")
+    periods = entry.get("periods", [])
+    if not isinstance(periods, list) or not all(isinstance(p, int | float) for p in periods):
+        raise ValueError(f"sweep: periods in {path}: {periods!r} is not a list of numbers")
+    options = Options(
+        periods_ns=tuple(check_period(float(period), "periods") for period in periods),
+        flat=entry.get("flat", False),
+        power=entry.get("power", True),
+        operands=str(Operands.parse(str(entry.get("operands", "uniform")))),
+    )
+    lists = [value if isinstance(value, list) else [value] for value in ranges.values()]
+    for values in itertools.product(*lists):
+        settings = tuple(f"{key}={_text(v)}" for key, v in zip(ranges, values, strict=True))
+        yield Point(design, settings, options)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def measure_point(point: Point, library: str | None) -> list[dict[str, Any]]:
+    """Measure one point; runs in a worker. A failure is one record with its error."""
+    try:
+        # Progress of a worker would be noise between that of the others.
+        with redirect_stderr(io.StringIO()):
+            selection = select(point.design, point.settings)
+            cells = find_library(library)
+            found = measure(selection.design, selection.config, cells, point.options)
+    except Exception as error:  # whatever it is: one point must not lose the others
+        text = str(error).splitlines() or [type(error).__name__]
+        return [asdict(Record(design=point.label, error=text[0]))]
+    return [asdict(record) for record in found.records]
+
+
+def _kept(point: Point, library: Library) -> list[dict[str, Any]] | None:
+    """Return the records of a point that was measured before."""
+    try:
+        selection: Selection = select(point.design, point.settings)
+    except ValueError:
+        return None  # its row will say it
+    emission = emit(selection.design.component, selection.config)
+    found = kept_measurement(place_of(emission, library, selection.design, point.options))
+    return None if found is None else [asdict(record) for record in found.records]
+
+
+def run_points(
+    points: Sequence[Point], library: str | None, scheduler: str | None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Measure points on a cluster, those apart that were measured before.
+
+    Parameters
+    ----------
+    scheduler
+        Address of a running one; by default a local cluster of a worker a core.
+
+    Returns
+    -------
+    records, lost
+        Records in the order of the points; why the cluster was lost, if it was.
+
+    Raises
+    ------
+    ValueError
+        When the scheduler does not answer.
+    """
+    cells = find_library(library)
+    rows: dict[int, list[dict[str, Any]]] = {}
+    for index, point in enumerate(points):
+        found = _kept(point, cells)
+        if found is not None:
+            rows[index] = found
+    lost = None
+    waiting = [i for i in range(len(points)) if i not in rows]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"{len(rows)} kept", total=len(points), completed=len(rows))
+        if waiting:
+            try:
+                for index, records in _on_cluster(points, waiting, library, scheduler):
+                    rows[index] = records
+                    wrong = "failed: " if records[0]["error"] else ""
+                    progress.update(task, advance=1, description=wrong + points[index].label)
+            except ConnectionError as error:
+                lost = str(error)
+    return [record for index in sorted(rows) for record in rows[index]], lost
+
+
+def _on_cluster(
+    points: Sequence[Point], waiting: Sequence[int], library: str | None, scheduler: str | None
+) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Yield the records of points as they come.
+
+    Raises
+    ------
+    ConnectionError
+        When the cluster is lost on the way.
+    """
+    # It takes a second to import.
+    from distributed import Client, LocalCluster, as_completed
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    where = library if library is None else str(Path(library).resolve())
+    if scheduler is None:
+        cluster = LocalCluster(
+            n_workers=os.cpu_count(), threads_per_worker=1, dashboard_address=None
+        )
+        client = Client(cluster)
+    else:
+        cluster = None
+        try:
+            client = Client(scheduler, timeout="10s")
+        except (OSError, ValueError) as error:
+            raise ValueError(f"scheduler: nothing answers at {scheduler!r}") from error
+    try:
+        futures = {
+            client.submit(measure_point, points[i], where, pure=False, retries=0): i
+            for i in waiting
+        }
+        for future in as_completed(futures):
+            if future.status != "finished":
+                raise ConnectionError(f"the cluster was lost: a point was {future.status}")
+            yield futures[future], future.result()
+    finally:
+        client.close(timeout=2)
+        if cluster is not None:
+            cluster.close(timeout=5)
+
+
+def flat_row(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record with a column for each parameter."""
+    named = {f"parameter.{key}": str(v) for key, v in record["parameters"].items()}
+    rest = {key: value for key, value in record.items() if key != "parameters"}
+    return rest | named
+
+
+def write_tables(records: Sequence[dict[str, Any]], stem: Path) -> list[Path]:
+    """Write records as CSV and Parquet."""
+    import pyarrow
+    from pyarrow import csv, parquet
+
+    rows = [flat_row(record) for record in records]
+    columns = list(dict.fromkeys(key for one in rows for key in one))
+    table = pyarrow.table({key: [one.get(key) for one in rows] for key in columns})
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    files = [stem.with_suffix(".csv"), stem.with_suffix(".parquet")]
+    for file, write in zip(files, (csv.write_csv, parquet.write_table), strict=True):
+        partial = file.with_name(f".{file.name}")
+        write(table, partial)
+        partial.replace(file)
+    return files
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a sweep, write its tables and its plots."""
+    points = read_sweep(args.file)
+    if args.no_power:
+        points = [replace(p, options=replace(p.options, power=False)) for p in points]
+    records, lost = run_points(points, args.library, args.scheduler)
+    stem = (args.output or BUILD / "sweep") / args.file.stem
+    files = write_tables(records, stem) if records else []
+    good = [record for record in records if not record["error"]]
+    plots = {}
+    for name, axes in (("area-delay", AREA_DELAY), ("energy-area", ENERGY_AREA)):
+        if any(record[axis.key] is None for record in good for axis in axes) or not good:
+            continue
+        plots[stem.with_name(f"{stem.name}-{name}.svg")] = pareto_plot(good, *axes)
+    write_atomically(plots)
+    files += plots
+    if args.json:
+        print_json({"records": records, "files": [str(file) for file in files], "lost": lost})
+    else:
+        cells = [[record["design"], *row(Record(**record))] for record in good]
+        print_table(["design", *COLUMNS], cells, args.file.stem)
+        failed = [[record["design"], record["error"]] for record in records if record["error"]]
+        if failed:
+            print_table(["failed", "error"], failed)
+        print_table(None, [["file", file] for file in files])
+    if lost:
+        raise FlowError(f"sweep: {lost}; {len(records)} records are kept, run it again to resume")
+    return Status.OK
