@@ -4,6 +4,7 @@ PYTHON ?= python3
 DESIGN ?= systolic
 DESIGNS ?= systolic systolic_ws
 SET ?=
+FILE ?= examples/macs.toml
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ SETTINGS = $(foreach setting,$(SET),-s '$(setting)')
 SIZES = $(if $(M),--m '$(M)') $(if $(K),--k '$(K)') $(if $(N),--n '$(N)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint verilog list sim compare bench-sim doctor clean
+.PHONY: help setup demo test lint verilog list sim compare bench-sim ppa sweep report doctor clean
 
 help: ## Show this list
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -20,7 +21,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 		while IFS='|' read -r target text; do printf '  %-13s %s\n' "$$target" "$$text"; done
 	@echo
-	@echo 'Variables: DESIGN=$(DESIGN), DESIGNS="$(DESIGNS)", SET="rows=8 cols=8", M=, K=, N='
+	@echo 'Variables: DESIGN=$(DESIGN), DESIGNS="$(DESIGNS)", SET="rows=8 cols=8", M=, K=, N=, FILE=$(FILE)'
 
 setup: $(STAMP) ## Make .venv with everything in it
 
@@ -49,6 +50,15 @@ compare: $(STAMP) ## Compare DESIGNS with SET on a product of M x K x N
 
 bench-sim: $(STAMP) ## Measure the speed of simulation under cocotb against plain C++
 	@$(BIN)/rtloom bench-sim $(SETTINGS) $(SIZES)
+
+ppa: $(STAMP) ## Area, timing and energy of DESIGN with SET in standard cells
+	@$(BIN)/rtloom ppa '$(DESIGN)' $(SETTINGS)
+
+sweep: $(STAMP) ## Measure the points of FILE in parallel and draw their Pareto front
+	@$(BIN)/rtloom sweep '$(FILE)'
+
+report: $(STAMP) ## Write one HTML page about DESIGN with SET
+	@$(BIN)/rtloom report '$(DESIGN)' $(SETTINGS)
 
 doctor: $(STAMP) ## Show every tool found and the fix for what is missing
 	@$(BIN)/rtloom doctor

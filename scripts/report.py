@@ -5,7 +5,7 @@ import argparse
 import base64
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
     selections = [select(name, args.settings) for name in args.designs]
     points = read_sweep(args.sweep) if args.sweep else []
     library = find_library(args.library)
-    options = options_of(args)
+    # A page always says which proof each unit has.
+    options = replace(options_of(args), prove=True)
     sections, records = [], []
     for selection in selections:
         measurement = measure(selection.design, selection.config, library, options)

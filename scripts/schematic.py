@@ -36,6 +36,8 @@ _SYMBOLS = {
     "$reduce_bool": "any",
     "$reduce_and": "all",
 }
+_ROW, _GAP = 40, 60
+_SWEEPS = 8
 _CLOCKS = ("clk", "rst")
 _STYLE = (
     "text{font:11px sans-serif;text-anchor:middle;dominant-baseline:central}"
@@ -105,53 +107,74 @@ def _graph(module: Mapping[str, Any]) -> tuple[dict[str, tuple[str, str]], dict[
     return boxes, wires
 
 
-def _draw(boxes: Mapping[str, tuple[str, str]], wires: Mapping[Any, int]) -> str:
-    from grandalf.graphs import Edge, Graph, Vertex
-    from grandalf.layouts import SugiyamaLayout, VertexViewer
+def _ranks(boxes: Mapping[str, tuple[str, str]], wires: Mapping[Any, int]) -> dict[str, int]:
+    """Return the column of each box: one right of what drives it, loops through registers aside."""
+    drivers: dict[str, list[str]] = defaultdict(list)
+    for start, end in sorted(wires):
+        drivers[end].append(start)
+    ranks: dict[str, int] = {}
 
-    # The layout is drawn from top to bottom; sides are swapped so that data flows to the right.
-    vertices = {name: Vertex(name) for name in sorted(boxes)}
-    for name, vertex in vertices.items():
+    def rank(name: str, below: frozenset[str]) -> int:
+        if name not in ranks:
+            inside = below | {name}
+            found = [rank(driver, inside) for driver in drivers[name] if driver not in inside]
+            ranks[name] = 1 + max(found, default=-1)
+        return ranks[name]
+
+    for name in boxes:
+        rank(name, frozenset())
+    return ranks
+
+
+def _columns(ranks: Mapping[str, int], wires: Mapping[Any, int]) -> list[list[str]]:
+    """Return the boxes of each column, ordered so that few wires cross (barycentre method)."""
+    columns: list[list[str]] = [[] for _ in range(1 + max(ranks.values()))]
+    for name, rank in ranks.items():
+        columns[rank].append(name)
+    neighbours: dict[str, list[str]] = defaultdict(list)
+    for start, end in wires:
+        neighbours[start].append(end)
+        neighbours[end].append(start)
+    for _ in range(_SWEEPS):
+        place = {name: i - len(c) / 2 for c in columns for i, name in enumerate(c)}
+        for column in columns:
+            middle = {
+                name: sum(place[n] for n in neighbours[name]) / max(1, len(neighbours[name]))
+                for name in column
+            }
+            column.sort(key=lambda name: (middle[name], name))
+            place |= {name: i - len(column) / 2 for i, name in enumerate(column)}
+    return columns
+
+
+def _draw(boxes: Mapping[str, tuple[str, str]], wires: Mapping[Any, int]) -> str:
+    columns = _columns(_ranks(boxes, wires), wires)
+    height = _ROW * max(map(len, columns))
+    centre: dict[str, tuple[float, float, float]] = {}
+    left = 10.0
+    for column in columns:
+        widths = [34.0 if len(boxes[n][0]) < 4 else 14 + 7 * len(boxes[n][0]) for n in column]
+        for i, (name, wide) in enumerate(zip(column, widths, strict=True)):
+            y = 10 + (height - _ROW * len(column)) / 2 + _ROW * (i + 0.5)
+            centre[name] = left + max(widths) / 2, y, wide
+        left += max(widths) + _GAP
+    body = []
+    for (start, end), width in sorted(wires.items()):
+        (from_x, y0, from_wide), (to_x, y1, to_wide) = centre[start], centre[end]
+        x0, x1 = from_x + from_wide / 2, to_x - to_wide / 2
+        bend = max(30.0, abs(x1 - x0) / 2)
+        body.append(
+            f'<path d="M{x0:.0f} {y0:.0f}C{x0 + bend:.0f} {y0:.0f} {x1 - bend:.0f} {y1:.0f} '
+            f'{x1:.0f} {y1:.0f}" stroke-width="{1 if width == 1 else 2}">'
+            f"<title>{width} bits</title></path>"
+        )
+    for name, (middle, y, wide) in centre.items():
         text, kind = boxes[name]
-        wide = 34 if kind == "cell" and len(text) < 4 else 14 + 7 * len(text)
-        vertex.view = VertexViewer(w=26, h=wide)
-    edges = [
-        Edge(vertices[start], vertices[end], data=width)
-        for (start, end), width in sorted(wires.items())
-        if start != end
-    ]
-    body, offset, right = [], 0.0, 0.0
-    for part in Graph(list(vertices.values()), edges).C:
-        layout = SugiyamaLayout(part)
-        layout.xspace, layout.yspace = 14, 50
-        sources = [v for v in part.sV if not v.e_in()] or [next(iter(part.sV))]
-        layout.init_all(roots=sources, optimize=True)
-        layout.draw(6)
-        tops = [v.view.xy[0] - v.view.w / 2 for v in part.sV]
-        lefts = [v.view.xy[1] - v.view.h / 2 for v in part.sV]
-        down, across = offset - min(tops) + 10, 10 - min(lefts)
-        for edge in part.sE:
-            (x0, y0, h0), (x1, y1, h1) = (
-                (v.view.xy[1] + across, v.view.xy[0] + down, v.view.h) for v in edge.v
-            )
-            start, end = x0 + h0 / 2, x1 - h1 / 2
-            bend = max(30.0, abs(end - start) / 2)
-            body.append(
-                f'<path d="M{start:.0f} {y0:.0f}C{start + bend:.0f} {y0:.0f} {end - bend:.0f} '
-                f'{y1:.0f} {end:.0f} {y1:.0f}" stroke-width="{1 if edge.data == 1 else 2}">'
-                f"<title>{edge.data} bits</title></path>"
-            )
-        for vertex in part.sV:
-            text, kind = boxes[vertex.data]
-            x, y = vertex.view.xy[1] + across, vertex.view.xy[0] + down
-            w, h = vertex.view.h, vertex.view.w
-            body.append(
-                f'<rect class="{kind}" x="{x - w / 2:.0f}" y="{y - h / 2:.0f}" width="{w:.0f}" '
-                f'height="{h:.0f}" rx="3"/><text x="{x:.0f}" y="{y:.0f}">{escape(text)}</text>'
-            )
-            right = max(right, x + w / 2)
-        offset = down + max(v.view.xy[0] + v.view.w / 2 for v in part.sV)
+        body.append(
+            f'<rect class="{kind}" x="{middle - wide / 2:.0f}" y="{y - 13:.0f}" width="{wide:.0f}" '
+            f'height="26" rx="3"/><text x="{middle:.0f}" y="{y:.0f}">{escape(text)}</text>'
+        )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{right + 10:.0f}" '
-        f'height="{offset + 10:.0f}"><style>{_STYLE}</style>{"".join(body)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left - _GAP + 10:.0f}" '
+        f'height="{height + 20:.0f}"><style>{_STYLE}</style>{"".join(body)}</svg>'
     )

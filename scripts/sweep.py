@@ -32,6 +32,7 @@ from sim.simulate import BUILD
 
 _POINT_KEYS = ("design", "set", "periods", "power", "flat", "operands")
 LARGEST_SWEEP = 10_000
+CONNECT_SECONDS = 10
 
 AREA_DELAY = (Axis("min_period_ns", "smallest period, ns"), Axis("area_um2", "area, um2"))
 ENERGY_AREA = (Axis("area_um2", "area, um2"), Axis("energy_pj_per_op", "energy, pJ an operation"))
@@ -200,7 +201,7 @@ def _on_cluster(
     else:
         cluster = None
         try:
-            client = Client(scheduler, timeout="10s")
+            client = Client(scheduler, timeout=CONNECT_SECONDS)
         except (OSError, ValueError) as error:
             raise ValueError(f"scheduler: nothing answers at {scheduler!r}") from error
     try:

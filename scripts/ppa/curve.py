@@ -20,6 +20,7 @@ from scripts.ppa.netlist import Netlist
 from scripts.ppa.operands import Operands
 from scripts.ppa.power import Power
 from scripts.ppa.record import Record
+from scripts.ppa.structure import check_flat
 from scripts.ppa.synth import TIGHT, Pool, flat_pool, key_of, store
 from scripts.ppa.timing import PathStep, Timing, check_period, choose_timer, min_period
 from scripts.ppa.workload import activity_source, measure_power, workload
@@ -218,6 +219,8 @@ def _synthesise(
     emission: Emission, library: Library, options: Options, timer: str, folder: Path
 ) -> list[Netlist]:
     """Return the best netlist for each target period."""
+    if options.flat:
+        check_flat(emission)
     pool = Pool(emission, library, False, timer)
     pool.add(pool.recipes, [TIGHT])
     periods = options.periods_ns or _spread(pool)

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Gate-level simulation: a mapped netlist in the same cocotb bench as its RTL."""
 
 import re
@@ -11,6 +12,7 @@ from pe.config import Config
 from scripts.ppa.models import cell_models
 from scripts.ppa.netlist import Netlist
 from scripts.ppa.operands import Operands, operand_fields
+from scripts.ppa.workload import fits
 from sim.runner import Simulator, build
 from sim.simulate import (
     Outcome,
@@ -40,15 +42,16 @@ def simulate_netlist(
         player, _, memories = player_emission(design, config)
         simulator = _build(player, netlist, list(memories), workdir)
         return run_operands(design, config, workdir, seed, simulator=simulator)
-    engine = getattr(design.component(config), "engine", design.component(config))
+    component = design.component(config)
+    engine = getattr(component, "engine", component)
     rows, cols = min(16, engine.tile_m), engine.tile_n
     k = min(engine.config.k_max, 2 * engine.config.rows + 3)
+    sizes = [(rows, cols), (rows + 1, max(1, cols - 1))]
+    while k > 1 and not all(fits(component, m, k, n) for m, n in sizes):
+        k //= 2
     a, b = operand_fields(config)
     uniform = Operands("uniform")
-    products = [
-        uniform.pair(m, k, n, a, b, seed + i)
-        for i, (m, n) in enumerate([(rows, cols), (rows + 1, max(1, cols - 1))])
-    ]
+    products = [uniform.pair(m, k, n, a, b, seed + i) for i, (m, n) in enumerate(sizes)]
     emission = emit(design.component, config)
     simulator = _build(emission, netlist, list(operand_memories(design, config)), workdir)
     return run_products(design, config, products, workdir, seed, simulator=simulator)

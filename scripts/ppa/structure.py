@@ -1,6 +1,7 @@
 """Modules of a design as synthesis sees them: logic apart from structure and memories."""
 
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,18 @@ def elaborate(emission: Emission, flat: bool, folder: Path) -> Structure:
         multiplies=any(cell.startswith(_MULTIPLY) for cell in cells),
         adds=any(cell.startswith(_ADD) for cell in cells),
     )
+
+
+def check_flat(emission: Emission) -> None:
+    """Refuse a design that is too large to be flat.
+
+    Raises
+    ------
+    ValueError
+        Saying how large it is.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        elaborate(emission, True, Path(folder))
 
 
 def _modules(report: Path) -> dict[str, dict[str, Any]]:

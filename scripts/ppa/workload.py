@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,12 +78,15 @@ def workload(
     component = design.component(config)
     engine = getattr(component, "engine", component)
     a, b = operand_fields(config)
+    rows, n = min(64, engine.tile_m), engine.tile_n
     k = min(engine.config.k_max, max(64, 2 * engine.config.rows + engine.config.cols + 1))
-    m, n = min(64, engine.tile_m), engine.tile_n
-    while component.cycles(m, k, n) < ENGINE_CYCLES:
-        m += min(64, engine.tile_m)
+    while k > 1 and not fits(component, rows, k, n):
+        k //= 2
+    m = rows
+    while component.cycles(m, k, n) < ENGINE_CYCLES and fits(component, m + rows, k, n):
+        m += rows
     products = [
-        operands.pair(min(64, engine.tile_m), min(k, 8), n, a, b, seed),
+        operands.pair(rows, min(k, 8), n, a, b, seed),
         operands.pair(m, k, n, a, b, seed + 1),
     ]
     folder = BUILD / "ppa" / "work" / config.name / str(os.getpid())
@@ -103,6 +107,17 @@ def workload(
         m * k * n,
         vectors_of,
     )
+
+
+def fits(component: Any, m: int, k: int, n: int) -> bool:
+    """Tell whether the memories of a core, if it has any, can hold a product."""
+    if not hasattr(component, "check_fits"):
+        return True
+    try:
+        component.check_fits(m, k, n)
+    except ValueError:
+        return False
+    return True
 
 
 def sample(instances: Instances) -> list[Path_]:

@@ -1,0 +1,280 @@
+"""``rtloom ppa``: every design in standard cells, and what the flow refuses."""
+
+import json
+import re
+import shutil
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import config_of
+
+from hw.catalog import DESIGNS
+from hw.emit import emit
+from scripts.cli import main
+from scripts.ppa import curve, synth, timing
+from scripts.ppa.curve import Measurement, Options, measure
+from scripts.ppa.errors import FlowError
+from scripts.ppa.gatesim import simulate_netlist
+from scripts.ppa.library import Library, find_library, nangate45
+from scripts.ppa.netlist import Netlist
+from scripts.ppa.recipes import FULL_ADDERS
+from scripts.ppa.record import Record
+from scripts.ppa.synth import TIGHT, Pool
+from scripts.ppa.timing import analyse, choose_timer, min_period
+from sim.results import SimulationError
+from sim.tools import MissingTool
+
+SMALL: dict[str, int] = {
+    "rows": 2,
+    "cols": 2,
+    "width_a": 4,
+    "width_b": 4,
+    "k_max": 16,
+    "width_acc": 12,
+    "depth_a": 32,
+    "depth_b": 32,
+    "depth_c": 32,
+    "depth_acc": 8,
+}
+OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
+needs_opensta = pytest.mark.skipif(
+    shutil.which("sta") is None, reason="no OpenSTA: apt install opensta"
+)
+needs_icarus = pytest.mark.skipif(
+    shutil.which("iverilog") is None, reason="no Icarus Verilog: apt install iverilog"
+)
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep results where no other run finds them, but this file's tests do."""
+    folder = tmp_path_factory.getbasetemp() / "ppa"
+    monkeypatch.setattr(synth, "store", lambda: folder)
+    monkeypatch.setattr(curve, "store", lambda: folder)
+
+
+def netlist_of(
+    name: str, folder: Path, timer: str | None = None, library: Library | None = None
+) -> Netlist:
+    """Map a small instance of a design for speed, by the first recipe."""
+    design = DESIGNS[name]
+    emission = emit(design.component, config_of(design, **SMALL))
+    pool = Pool(emission, library or nangate45(), False, choose_timer(timer))
+    pool.add(pool.recipes[:1], [TIGHT])
+    return pool.assemble(pool.choose(1.0), 1.0, folder)
+
+
+def check(record: Record) -> None:
+    """Every figure is there, and those that follow from others do."""
+    assert all(getattr(record, f.name) is not None for f in fields(record) if f.name != "error")
+    assert record.area_um2 and record.min_period_ns and record.gops and record.energy_pj_per_op
+    assert record.fmax_mhz == pytest.approx(1000 / record.min_period_ns)
+    assert record.gops_per_mm2 == pytest.approx(record.gops / record.area_um2 * 1e6)
+    assert record.gops_per_w == pytest.approx(2000 / record.energy_pj_per_op)
+    assert 0 < record.leakage_mw < record.dynamic_mw  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_every_design(name: str) -> None:
+    """Figures, proofs, and the netlist bit-exact in the bench of the design."""
+    design = DESIGNS[name]
+    options = Options(periods_ns=(1.5,), prove=True, gates=True)
+    found = measure(design, config_of(design, **SMALL), nangate45(), options)
+    (record,) = found.records
+    check(record)
+    assert found.gates and found.gates.startswith("bit-exact")
+    assert [proof.result for proof in found.proofs[:1]] == ["proved"]
+    assert found.path and all(step.cell for step in found.path)
+    again = measure(design, config_of(design, **SMALL), nangate45(), options)
+    assert again == found
+    assert Measurement.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_json_of_a_curve(capsys: Capture) -> None:
+    argv = ["ppa", "multiply_add", "-s", "width_a=3", "-s", "width_b=3", "-s", "width_acc=8"]
+    assert main([*argv, "--activity", "zero-delay", "--json"]) == 0
+    found: Any = json.loads(capsys.readouterr().out)
+    assert len(found["curve"]) == 6
+    assert found["library"] == "nangate45" and "zero-delay" in found["activity"]
+    areas = [point["area_um2"] for point in found["curve"]]
+    periods = [point["min_period_ns"] for point in found["curve"]]
+    assert areas == sorted(areas, reverse=True) and periods == sorted(periods)
+    assert {point["timer"] for point in found["curve"]} == {choose_timer()}
+    assert all(key in found for key in Record.__dataclass_fields__)
+    assert main(argv) == 0
+    assert "critical path" in capsys.readouterr().out
+
+
+def test_flat(capsys: Capture) -> None:
+    argv = ["ppa", "systolic", "--period", "2", "--no-power", "--flat", "--gates", "--json"]
+    sizes = ["-s", "rows=1", "-s", "cols=2", "-s", "width_a=3", "-s", "width_b=3", "-s", "k_max=4"]
+    assert main([*argv, *sizes]) == 0
+    found: Any = json.loads(capsys.readouterr().out)
+    assert found["flat"] and found["energy_pj_per_op"] is None
+    assert found["gate_level_simulation"].startswith("bit-exact")
+
+
+@pytest.mark.parametrize("name", ["mac"])
+def test_netlist_mutant(name: str, tmp_path: Path) -> None:
+    netlist = netlist_of(name, tmp_path)
+    text = netlist.verilog.read_text()
+    cells = list(re.finditer(r"\bNAND2_X\d\b", text))
+    cell = cells[len(cells) // 2]
+    wrong = cell[0].replace("NAND", "NOR")
+    netlist.verilog.write_text(text[: cell.start()] + wrong + text[cell.end() :])
+    netlist.modules[netlist.top].cells[wrong] = 1
+    design = DESIGNS[name]
+    with pytest.raises(SimulationError):
+        simulate_netlist(design, config_of(design, **SMALL), netlist, tmp_path / "bench")
+
+
+@needs_opensta
+def test_smallest_period(tmp_path: Path) -> None:
+    netlist = netlist_of("mac", tmp_path)
+    smallest = min_period(netlist)
+    for factor, meets in ((1.001, True), (0.999, False)):
+        at = analyse(netlist, factor * smallest.min_period_ns)
+        assert (at.worst_slack_ns >= 0) is meets
+        assert at.min_period_ns == pytest.approx(smallest.min_period_ns, abs=1e-4)
+    arrivals = [step.arrival_ns for step in smallest.path]
+    assert arrivals == sorted(arrivals) and 0 < arrivals[-1] < smallest.min_period_ns
+    assert smallest.path[0].cell.startswith("DFF")
+
+
+def test_abc_times_where_it_is_asked_to(tmp_path: Path) -> None:
+    found = min_period(netlist_of("mac", tmp_path, "abc"), "ABC")
+    assert found.timer == "ABC" and found.path and 0.1 < found.min_period_ns < 3
+
+
+def test_a_design_is_worth_its_recipes(tmp_path: Path) -> None:
+    design = DESIGNS["mac"]
+    emission = emit(design.component, config_of(design, **SMALL))
+    pool = Pool(emission, nangate45(), False, "ABC")
+    assert {recipe.front.booth for recipe in pool.recipes} == {False, True}
+    pool.aim([1.0, 3.0])
+    fast, small = (pool.assemble(pool.choose(p), p, tmp_path / str(p)) for p in (1.0, 3.0))
+    assert small.area_um2 < fast.area_um2
+    assert small.flip_flops == fast.flip_flops == 4 + 4 + 12 + 3
+
+
+@needs_opensta
+def test_full_adder_cells(tmp_path: Path) -> None:
+    design = DESIGNS["multiply_add"]
+    config = config_of(design, **SMALL)
+    pool = Pool(emit(design.component, config), nangate45(), False, choose_timer())
+    recipes = [recipe for recipe in pool.recipes if recipe.front.adders == FULL_ADDERS]
+    pool.add(recipes[:1], [TIGHT])
+    netlist = pool.assemble(pool.choose(1.0), 1.0, tmp_path)
+    assert netlist.adders == FULL_ADDERS and netlist.modules[netlist.top].cells["FA_X1"] > 4
+    outcome = simulate_netlist(design, config, netlist, tmp_path / "bench")
+    assert outcome.result["exhaustive"]
+
+
+@needs_opensta
+@needs_icarus
+def test_operands_and_delays_change_energy() -> None:
+    design = DESIGNS["mac"]
+    config = config_of(design, width_acc=20)
+    energies = {
+        (operands, delays): measure(
+            design,
+            config,
+            nangate45(),
+            Options(periods_ns=(1.5,), operands=operands, delays=delays),
+        ).records[0].energy_pj_per_op
+        for operands, delays in [("uniform", True), ("uniform", False), ("normal:4", True),
+                                 ("digits", True)]
+    }  # fmt: skip
+    glitches = energies["uniform", True] / energies["uniform", False]  # type: ignore[operator]
+    assert 1.3 < glitches < 4  # a multiplier's glitches are about half of its energy
+    assert energies["normal:4", True] < energies["uniform", True]  # type: ignore[operator]
+    assert energies["digits", True] < energies["uniform", True]  # type: ignore[operator]
+
+
+@pytest.mark.skipif(not OSU018.exists(), reason=f"no {OSU018}: apt install qflow-tech-osu018")
+def test_another_library(tmp_path: Path) -> None:
+    file = tmp_path / "osu018.toml"
+    file.write_text(f'name = "osu018"\nliberty = "{OSU018}"\nload_pf = 0.05\n')
+    library = find_library(str(file))
+    assert library.flip_flop.startswith("DFF") and library.full_adder is not None
+    design = DESIGNS["mac"]
+    options = Options(periods_ns=(4.0,), gates=True)
+    found = measure(design, config_of(design, **SMALL), library, options)
+    check(found.records[0])
+    assert found.records[0].library == "osu018" and found.gates
+
+
+LIBERTY = """library (tiny) {{ time_unit : "1ns"; capacitive_load_unit (1, pf);
+{cells} }}"""
+INVERTER = """cell (INV) { area : 1; pin (A) { direction : input; capacitance : 0.01; }
+  pin (Y) { direction : output; function : "!A"; } }"""
+FLIP_FLOP = """cell (DFF) { area : 4; ff (IQ, IQN) { next_state : "D"; clocked_on : "C"; }
+  pin (D) { direction : input; capacitance : 0.01; } pin (C) { direction : input; clock : true;
+  capacitance : 0.01; } pin (Q) { direction : output; function : "IQ"; } }"""
+
+
+@pytest.mark.parametrize(
+    ("table", "liberty", "message"),
+    [
+        ('liberty = "absent.lib"', "", "absent.lib cannot be read"),
+        ('liberty = "cells.lib"', "library (x) { cell (A", "cells.lib"),
+        ('liberty = "cells.lib"', "a = b", "cells.lib:1: unexpected"),
+        ('liberty = "cells.lib"', LIBERTY.format(cells=""), "has no cells"),
+        ('liberty = "cells.lib"', LIBERTY.format(cells=INVERTER), "has no flip-flop"),
+        ('liberty = "cells.lib"', LIBERTY.format(cells=INVERTER + FLIP_FLOP), "has no buffer"),
+        ('libertY = "cells.lib"', "", "did you mean 'liberty'"),
+        ("load_pf = 1.0", "", "has no key liberty"),
+        ('liberty = "cells.lib"\nload_pf = "x"', "", "load_pf"),
+        ("liberty = ", "", "not a TOML file"),
+    ],
+)
+def test_bad_library(
+    table: str, liberty: str, message: str, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "cells.lib").write_text(liberty)
+    (tmp_path / "library.toml").write_text(table)
+    assert main(["ppa", "mac", "--library", str(tmp_path / "library.toml")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and message in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--period", "0"], "period: '0' is not a positive number"),
+        (["--period", "x"], "period: 'x' is not a positive number"),
+        (["--period", "inf"], "period: 'inf' is not a positive number"),
+        (["--operands", "gauss"], "operands: 'gauss' is not one of"),
+        (["--operands", "normal:-1"], "operands: 'normal:-1'"),
+        (["--timer", "sta"], "timer: invalid choice: 'sta'"),
+        (["--library", "absent.toml"], "library: absent.toml cannot be read"),
+        (["--flat", "-s", "rows=64", "-s", "cols=64", "--period", "2"], "flat: systolic_os_64x64"),
+    ],
+)
+def test_bad_options(options: list[str], message: str, capsys: Capture) -> None:
+    assert main(["ppa", "systolic", *options]) == 2
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if line.startswith("rtloom: ")]
+    assert out == "" and message in lines[0] and len(lines) == 1
+
+
+def test_missing_opensta(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    def absent() -> None:
+        raise MissingTool("OpenSTA", "no sta on PATH", "apt install opensta")
+
+    monkeypatch.setattr(timing, "find_opensta", absent)
+    assert choose_timer() == "ABC"
+    assert main(["ppa", "mac", "--timer", "opensta"]) == 3
+    assert "apt install opensta" in capsys.readouterr().err
+
+
+@needs_opensta
+def test_a_refused_netlist(tmp_path: Path) -> None:
+    netlist = netlist_of("mac", tmp_path)
+    netlist.verilog.write_text("module broken(")
+    with pytest.raises(FlowError, match="sta: "):
+        analyse(netlist, 1.0)

@@ -1,0 +1,163 @@
+"""``rtloom sweep``: points in parallel, kept results, failed points, tables and plots."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from scripts import sweep
+from scripts.cli import main
+from scripts.plots import Axis, pareto_front, pareto_plot
+from scripts.ppa import synth
+from scripts.sweep import read_sweep
+
+Capture = pytest.CaptureFixture[str]
+
+POINTS = """
+[[sweep]]
+design = "multiply_add"
+set = { width_a = [2, 3], width_b = 2, width_acc = [8, 1] }
+periods = [1.0]
+power = false
+"""
+
+
+def sweep_file(folder: Path, text: str = POINTS) -> Path:
+    file = folder / "points.toml"
+    file.write_text(text)
+    return file
+
+
+def run(capsys: Capture, folder: Path, *argv: str) -> Any:
+    assert main(["sweep", str(sweep_file(folder)), "-o", str(folder), "--json", *argv]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_points_run_once_and_failures_are_rows(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(capsys, tmp_path)
+    good = [record for record in first["records"] if not record["error"]]
+    failed = [record for record in first["records"] if record["error"]]
+    assert len(good) == len(failed) == 2
+    assert all("width_acc: 1 is not in" in record["error"] for record in failed)
+    assert {record["parameters"]["width_a"] for record in good} == {2, 3}
+
+    names = sorted(Path(file).name for file in first["files"])
+    assert names == ["points-area-delay.svg", "points.csv", "points.parquet"]
+    with (tmp_path / "points.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["area_um2"] for row in rows] == [
+        "" if record["error"] else f"{record['area_um2']:.3f}".rstrip("0")
+        for record in first["records"]
+    ]
+    table = parquet.read_table(tmp_path / "points.parquet").to_pylist()
+    assert [row["min_period_ns"] for row in table] == [
+        record["min_period_ns"] for record in first["records"]
+    ]
+
+    waiting: list[int] = []
+
+    def cluster(_points: Any, indices: list[int], *_: Any) -> Any:
+        waiting.extend(indices)
+        return iter(())
+
+    monkeypatch.setattr(sweep, "_on_cluster", cluster)
+    second = run(capsys, tmp_path)
+    assert second["records"] == good
+    assert len(waiting) == len(failed)  # what failed is tried again, nothing else
+
+
+def test_a_killed_sweep_resumes(tmp_path: Path) -> None:
+    """The process and its workers are killed after the first result."""
+    seed = time.time_ns() % 1000  # a point that no earlier run has measured
+    widths = ", ".join(str(width) for width in range(40, 46))
+    file = sweep_file(
+        tmp_path,
+        f'[[sweep]]\ndesign = "multiply_add"\nset = {{ width_a = 2, width_b = 2, width_acc = '
+        f"[{widths}] }}\nperiods = [{1 + seed / 10_000}]\npower = false\n",
+    )
+    command = [sys.executable, "-m", "scripts.cli", "sweep", str(file), "-o", str(tmp_path)]
+    before = set(synth.store().glob("*/measurement.json"))
+    process = subprocess.Popen(
+        [*command, "--json"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while not set(synth.store().glob("*/measurement.json")) - before:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "points.csv").exists()
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    records = json.loads(done.stdout)["records"]
+    assert len(records) == 6 and not any(record["error"] for record in records)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1", "must hold tables"),
+        ("[[sweep]]\ndesing = 1", "did you mean 'design'"),
+        ("[[sweep]]\nset = {}", "design in"),
+        ('[[sweep]]\ndesign = "mac"\nset = 1', "set in"),
+        ('[[sweep]]\ndesign = "mac"\nperiods = [0]', "periods: 0.0 ns is not a positive number"),
+        ('[[sweep]]\ndesign = "mac"\nperiods = ["x"]', "periods in"),
+        ('[[sweep]]\ndesign = "mac"\npower = 1', "power in"),
+        ('[[sweep]]\ndesign = "mac"\noperands = "x"', "operands: 'x'"),
+        ("[[sweep", "not a TOML file"),
+    ],
+)
+def test_bad_files(text: str, message: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["sweep", str(sweep_file(tmp_path, text)), "-o", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err and len(captured.err.splitlines()) == 1
+    assert not list(tmp_path.glob("*.csv"))
+
+
+def test_dead_scheduler(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(sweep, "kept_measurement", lambda _: None)
+    argv = ["sweep", str(sweep_file(tmp_path)), "-o", str(tmp_path)]
+    assert main([*argv, "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("rtloom: ")]
+    assert lines == ["rtloom: scheduler: nothing answers at 'tcp://127.0.0.1:9'"]
+
+
+def test_a_lost_cluster_keeps_results(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cluster(points: Any, waiting: list[int], *_: Any) -> Any:
+        yield waiting[0], sweep.measure_point(points[waiting[0]], None)
+        raise ConnectionError("the cluster was lost: a point was cancelled")
+
+    monkeypatch.setattr(sweep, "_on_cluster", cluster)
+    monkeypatch.setattr(sweep, "_kept", lambda *_: None)
+    assert main(["sweep", str(sweep_file(tmp_path)), "-o", str(tmp_path)]) == 1
+    assert "1 records are kept, run it again to resume" in capsys.readouterr().err
+    assert (tmp_path / "points.csv").exists()
+
+
+def test_points_multiply(tmp_path: Path) -> None:
+    points = read_sweep(sweep_file(tmp_path))
+    assert len(points) == 4
+    assert points[0].label == "multiply_add width_a=2 width_b=2 width_acc=8"
+
+
+def test_pareto_front() -> None:
+    x, y = Axis("x", "x"), Axis("y", "y")
+    rows = [{"x": a, "y": b, "design": "d"} for a, b in [(1, 5), (2, 3), (2, 4), (3, 3), (4, 1)]]
+    assert [(row["x"], row["y"]) for row in pareto_front(rows, x, y)] == [(1, 5), (2, 3), (4, 1)]
+    picture = pareto_plot(rows, x, y)
+    assert picture == pareto_plot(rows, x, y) and picture.count("<svg") == 1
