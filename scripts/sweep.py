@@ -20,13 +20,20 @@ from pe.config import nearest
 from scripts.output import print_json, print_table
 from scripts.plots import Axis, pareto_plot
 from scripts.ppa.command import COLUMNS, row
-from scripts.ppa.curve import Options, kept_measurement, measure, place_of
+from scripts.ppa.curve import (
+    Measurement,
+    Options,
+    keep_measurement,
+    kept_measurement,
+    measure,
+    place_of,
+)
 from scripts.ppa.errors import FlowError
 from scripts.ppa.library import Library, find_library
 from scripts.ppa.operands import Operands
 from scripts.ppa.record import Record
 from scripts.ppa.timing import check_period
-from scripts.settings import Selection, select
+from scripts.settings import select
 from scripts.status import Status
 from sim.simulate import BUILD
 
@@ -111,29 +118,32 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def measure_point(point: Point, library: str | None) -> list[dict[str, Any]]:
-    """Measure one point; runs in a worker. A failure is one record with its error."""
+def measure_point(point: Point, library: str | None) -> Measurement | str:
+    """Measure one point, or say in one line why it failed; runs in a worker."""
     try:
         # Progress of a worker would be noise between that of the others.
         with redirect_stderr(io.StringIO()):
             selection = select(point.design, point.settings)
             cells = find_library(library)
-            found = measure(selection.design, selection.config, cells, point.options)
+            return measure(selection.design, selection.config, cells, point.options)
     except Exception as error:  # whatever it is: one point must not lose the others
-        text = str(error).splitlines() or [type(error).__name__]
-        return [asdict(Record(design=point.label, error=text[0]))]
-    return [asdict(record) for record in found.records]
+        return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _kept(point: Point, library: Library) -> list[dict[str, Any]] | None:
-    """Return the records of a point that was measured before."""
+def _place(point: Point, library: Library) -> Path | None:
+    """Return the file that keeps the measurement of a point, `None` for settings that are wrong."""
     try:
-        selection: Selection = select(point.design, point.settings)
+        selection = select(point.design, point.settings)
     except ValueError:
         return None  # its row will say it
     emission = emit(selection.design.component, selection.config)
-    found = kept_measurement(place_of(emission, library, selection.design, point.options))
-    return None if found is None else [asdict(record) for record in found.records]
+    return place_of(emission, library, selection.design, point.options)
+
+
+def _records(point: Point, found: Measurement | str) -> list[dict[str, Any]]:
+    if isinstance(found, str):
+        return [asdict(Record(design=point.label, error=found))]
+    return [asdict(record) for record in found.records]
 
 
 def run_points(
@@ -157,41 +167,50 @@ def run_points(
         When the scheduler does not answer.
     """
     cells = find_library(library)
-    rows: dict[int, list[dict[str, Any]]] = {}
-    for index, point in enumerate(points):
-        found = _kept(point, cells)
-        if found is not None:
-            rows[index] = found
+    places = [_place(point, cells) for point in points]
+    found: dict[int, Measurement | str] = {}
+    for index, place in enumerate(places):
+        kept = None if place is None else kept_measurement(place)
+        if kept is not None:
+            found[index] = kept
     lost = None
-    waiting = [i for i in range(len(points)) if i not in rows]
+    waiting = [i for i in range(len(points)) if i not in found]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"{len(rows)} kept", total=len(points), completed=len(rows))
-        if waiting:
-            try:
-                for index, records in _on_cluster(points, waiting, library, scheduler):
-                    rows[index] = records
-                    wrong = "failed: " if records[0]["error"] else ""
-                    progress.update(task, advance=1, description=wrong + points[index].label)
-            except ConnectionError as error:
-                lost = str(error)
-    return [record for index in sorted(rows) for record in rows[index]], lost
+        task = progress.add_task(f"{len(found)} kept", total=len(points), completed=len(found))
+        try:
+            for index, result in _on_cluster(points, waiting, library, scheduler):
+                found[index] = result
+                place = places[index]
+                # Workers elsewhere keep it where this process does not look.
+                if place is not None and isinstance(result, Measurement):
+                    keep_measurement(place, result)
+                wrong = "failed: " if isinstance(result, str) else ""
+                progress.update(task, advance=1, description=wrong + points[index].label)
+        except ConnectionError as error:
+            lost = str(error)
+    return [r for i in sorted(found) for r in _records(points[i], found[i])], lost
 
 
 def _on_cluster(
     points: Sequence[Point], waiting: Sequence[int], library: str | None, scheduler: str | None
-) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Yield the records of points as they come.
+) -> Iterator[tuple[int, Measurement | str]]:
+    """Yield what `measure_point` returned for points as it comes.
 
     Raises
     ------
     ConnectionError
         When the cluster is lost on the way.
     """
+    if not waiting:
+        return
     # It takes a second to import.
     from distributed import Client, LocalCluster, as_completed
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # What goes wrong is said once, here.
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("distributed"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     where = library if library is None else str(Path(library).resolve())
     if scheduler is None:
         cluster = LocalCluster(

@@ -143,7 +143,7 @@ def test_a_lost_cluster_keeps_results(
         raise ConnectionError("the cluster was lost: a point was cancelled")
 
     monkeypatch.setattr(sweep, "_on_cluster", cluster)
-    monkeypatch.setattr(sweep, "_kept", lambda *_: None)
+    monkeypatch.setattr(sweep, "kept_measurement", lambda _: None)
     assert main(["sweep", str(sweep_file(tmp_path)), "-o", str(tmp_path)]) == 1
     assert "1 records are kept, run it again to resume" in capsys.readouterr().err
     assert (tmp_path / "points.csv").exists()

@@ -27,12 +27,6 @@ class Wave:
         """Return the values, 0 or 1, right after each of `times`."""
         return (self.initial + np.searchsorted(self.times, times, "right")) & 1
 
-    def high(self, start: int, end: int) -> float:
-        """Return the part of the time from `start` to `end` that the net is 1."""
-        edges = np.concatenate([[start], self.times, [end]])
-        spans = np.diff(edges)
-        return float(spans[1 - self.initial :: 2].sum() / (end - start))
-
 
 CONSTANTS = {value: Wave(value, np.zeros(0, np.int64)) for value in (0, 1)}
 
@@ -59,10 +53,6 @@ class Activity:
     def wave(self, net: int) -> Wave:
         """Return the waveform of a net."""
         return self.waves.get(net, CONSTANTS[0])
-
-    def probability(self, net: int) -> float:
-        """Return the part of the time that a net is 1."""
-        return self.wave(net).high(self.start, self.end)
 
 
 def read_activity(flat: FlatNetlist, path: Path, begin: int = 0) -> Activity:

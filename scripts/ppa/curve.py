@@ -141,6 +141,12 @@ def kept_measurement(place: Path) -> Measurement | None:
     return Measurement.from_json(json.loads(place.read_text()))
 
 
+def keep_measurement(place: Path, measurement: Measurement) -> None:
+    """Write a measurement to the file that keeps it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically({place: json.dumps(measurement.to_json())})
+
+
 def measure(
     design: Design, config: Config, library: Library, options: Options | None = None
 ) -> Measurement:
@@ -198,7 +204,7 @@ def measure(
         proofs,
         gates,
     )
-    write_atomically({kept: json.dumps(measurement.to_json())})
+    keep_measurement(kept, measurement)
     return measurement
 
 

@@ -90,21 +90,20 @@ class Pool:
         self.modules: dict[str, list[Timed]] = {name: [] for name in self.structure.logic}
         self._done: set[tuple[Recipe, int]] = set()
 
-    def aim(self, periods_ns: Iterable[float], booth: bool | None = None) -> None:
+    def aim(self, periods_ns: Iterable[float]) -> None:
         """Map for target periods: every recipe for speed, the competitive ones for each target."""
-        tried = [r for r in self.recipes if booth in (None, r.front.booth)] or self.recipes
-        self.add(tried, [TIGHT])
+        self.add(self.recipes, [TIGHT])
         # ABC and the timer differ by some per cent: it is asked for less than the target as well.
         delays = sorted(
             max(TIGHT, round(1000 * (margin * period - self.library.register_overhead_ns)))
             for period in periods_ns
             for margin in (1.0, 0.94)
         )
-        for recipe in self.survivors(booth):
+        for recipe in self.survivors():
             # What a recipe cannot reach gives what aiming for speed alone gave.
             reached = 1000 * self._fastest(recipe)
             self._done |= {(recipe, delay) for delay in delays if delay < 0.9 * reached}
-        self.add(self.survivors(booth), delays)
+        self.add(self.survivors(), delays)
 
     def add(self, chosen: Iterable[Recipe], delays_ps: Sequence[int]) -> None:
         """Map all modules by some recipes at some delay targets, unless that was done."""
@@ -128,27 +127,26 @@ class Pool:
             (v.logic_ns for v in timed if (v.recipe, v.delay_ps) == (recipe, TIGHT)), default=0
         )
 
-    def survivors(self, booth: bool | None = None) -> list[Recipe]:
+    def survivors(self) -> list[Recipe]:
         """Return the recipes with a variant that no other beats in both area and period."""
         kept: dict[Recipe, None] = {}
         for variants in self.modules.values():
             best = float("inf")
-            for timed in sorted(_of(variants, booth), key=_by_area):
+            for timed in sorted(variants, key=_by_area):
                 if timed.min_period_ns < best:
                     best = timed.min_period_ns
                     kept[timed.variant.recipe] = None
         return list(kept)
 
-    def choose(self, period_ns: float, booth: bool | None = None) -> dict[str, Variant]:
+    def choose(self, period_ns: float) -> dict[str, Variant]:
         """Return of every module the smallest variant that meets, or else the fastest."""
         chosen = {}
         for name, variants in self.modules.items():
-            usable = _of(variants, booth)
-            meeting = [timed for timed in usable if timed.min_period_ns <= period_ns]
+            meeting = [timed for timed in variants if timed.min_period_ns <= period_ns]
             chosen[name] = (
                 min(meeting, key=_by_area)
                 if meeting
-                else min(usable, key=lambda timed: (timed.min_period_ns, *_by_area(timed)))
+                else min(variants, key=lambda timed: (timed.min_period_ns, *_by_area(timed)))
             ).variant
         return chosen
 
@@ -278,11 +276,6 @@ def flat_pool(
     largest = max(hierarchical.values(), key=lambda v: v.area_um2 * max(1, counts.get(v.module, 1)))
     pool.add([largest.recipe], sorted({TIGHT, largest.delay_ps}))
     return pool
-
-
-def _of(variants: Sequence[Timed], booth: bool | None) -> list[Timed]:
-    usable = [t for t in variants if booth in (None, t.variant.recipe.front.booth)]
-    return usable or list(variants)
 
 
 def _by_area(timed: Timed) -> tuple[float, float]:

@@ -23,6 +23,9 @@ from sim.tools import MissingTool, Tool, run_text, version_in
 ABC = "ABC"
 CLOCK = "clk"
 
+LARGEST = 2_000_000
+"""Most cells that OpenSTA is given: it takes some kilobytes for each."""
+
 _PRELUDE = """\
 proc analyse {{top file period}} {{
   puts "#### $top"
@@ -154,11 +157,17 @@ def analyse(netlist: Netlist, period_ns: float, timer: str | None = None) -> Tim
     Raises
     ------
     ValueError
-        When the period is not positive.
+        When the period is not positive, or the netlist too large for OpenSTA.
     """
     check_period(period_ns)
     if (timer or choose_timer()) == ABC:
         return _abc(netlist, period_ns)
+    cells = sum(sum(m.cells.values()) * m.count for m in netlist.modules.values())
+    if cells > LARGEST:
+        raise ValueError(
+            f"design: {netlist.top} has {cells} cells; OpenSTA gets at most {LARGEST}: choose "
+            "fewer rows or columns, or --timer abc, which looks at each module by itself"
+        )
     return opensta(netlist.library, [(netlist.top, netlist.verilog)], period_ns)[0]
 
 
