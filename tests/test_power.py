@@ -15,7 +15,7 @@ from scripts.ppa.liberty import Group, parse
 from scripts.ppa.library import nangate45
 from scripts.ppa.netlist import ModuleCells, Netlist
 from scripts.ppa.power import Energy, module_energy, power
-from scripts.ppa.sdf import opensta_delays
+from scripts.ppa.sdf import opensta_delays, parse_sdf
 from scripts.ppa.testbench import simulate_cycles, simulate_delays
 from scripts.ppa.vectors import Vectors, to_bits
 
@@ -240,6 +240,25 @@ def test_full_adder(simulate: Simulate, tmp_path: Path) -> None:
     # fJ / ns is uW; energy has the leakage of the cycle in it.
     assert found.dynamic_mw == pytest.approx(dynamic / 2.0 * 1e-3)
     assert found.energy_pj == pytest.approx((found.dynamic_mw + found.leakage_mw) * 2.0)
+
+
+@pytest.mark.skipif(shutil.which("sta") is None, reason="no OpenSTA: apt install opensta")
+def test_outputs_bear_their_load(tmp_path: Path) -> None:
+    flat = module(
+        "module circuit(a, y); input a; output y; INV_X1 u(.A(a), .ZN(y)); endmodule", tmp_path
+    )
+    ((rise, fall),) = opensta_delays(flat, tmp_path)["u0"].values()
+    arc = BOOK.arc("INV_X1", "ZN", "timing", "A")
+    slew = BOOK.driven_slew(BOOK.capacitance("INV_X1", "A"))
+    tables = ("cell_rise", "cell_fall")
+    expected = sum(BOOK.look(arc, table, slew, LOAD_FF) for table in tables)
+    assert rise + fall == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize(("unit", "ns"), [("1ns", 1.0), ("1ps", 0.001), ("100 fs", 0.0001)])
+def test_delays_are_in_the_unit_of_the_file(unit: str, ns: float) -> None:
+    text = f"(TIMESCALE {unit}) (INSTANCE u0) (IOPATH A ZN (20::40) (10::10))"
+    assert parse_sdf(text) == {"u0": {("A", "ZN"): pytest.approx((30 * ns, 10 * ns))}}
 
 
 @pytest.mark.parametrize("simulate", SIMULATIONS)

@@ -13,8 +13,10 @@ from pathlib import Path
 from scripts.ppa.errors import FlowError
 from scripts.ppa.flat import MODULE, FlatNetlist
 from scripts.ppa.library import Library
-from scripts.ppa.timing import find_opensta
+from scripts.ppa.timing import find_opensta, timer_load
 
+_TIMESCALE = re.compile(r"\(TIMESCALE\s+(\d+)\s*([munpf]?)s\s*\)")
+_NS = {"": 1e9, "m": 1e6, "u": 1e3, "n": 1.0, "p": 1e-3, "f": 1e-6}
 _EVENT = re.compile(
     r"\(INSTANCE\s+(?P<instance>\S+?)\s*\)"
     r"|\(IOPATH\s+(?:\(\w+\s+)?(?P<start>[^\s()]+)\)?\s+(?P<end>[^\s()]+)"
@@ -66,7 +68,7 @@ def _script(library: Library, netlist: Path, sdf: Path) -> str:
             f"read_verilog {{{netlist}}}",
             f"link_design {MODULE}",
             f"set_driving_cell -lib_cell {library.driving_cell} [all_inputs]",
-            f"set_load {library.load_pf:g} [all_outputs]",
+            f"set_load {timer_load(library):g} [all_outputs]",
             f"write_sdf -no_timestamp -digits 6 {{{sdf}}}",
             "exit",
             "",
@@ -77,13 +79,15 @@ def _script(library: Library, netlist: Path, sdf: Path) -> str:
 def parse_sdf(text: str) -> Delays:
     """Return the ``IOPATH`` delays of an SDF file in ns; conditional ones are averaged."""
     found: dict[str, dict[tuple[str, str], list[tuple[float, float]]]] = {}
+    unit = _TIMESCALE.search(text)
+    scale = int(unit[1]) * _NS[unit[2]] if unit else 1.0
     instance = ""
     for match in _EVENT.finditer(text):
         if match["instance"] is not None:
             instance = match["instance"]
             continue
-        rise = _mean(match["rise"])
-        fall = _mean(match["fall"]) if match["fall"] is not None else rise
+        rise = scale * _mean(match["rise"])
+        fall = scale * _mean(match["fall"]) if match["fall"] is not None else rise
         path = (match["start"], match["end"])
         found.setdefault(instance, {}).setdefault(path, []).append((rise, fall))
     return {

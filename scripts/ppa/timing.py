@@ -108,6 +108,11 @@ def find_opensta() -> Tool:
     return Tool("OpenSTA", Path(on_path), version_in(run_text([on_path, "-version"])), "system")
 
 
+def timer_load(library: Library) -> float:
+    """Return the load of outputs in the library's unit of capacitance, as `set_load` takes it."""
+    return library.load_pf * 1e-12 / library.parsed.capacitance_unit
+
+
 def choose_timer(name: str | None = None) -> str:
     """Return the timer to use: ``"OpenSTA VERSION"``, or ``"ABC"``.
 
@@ -196,8 +201,7 @@ def opensta(
     script = _PRELUDE.format(
         clock=CLOCK,
         driving_cell=library.driving_cell,
-        # In the library's unit of capacitance, as the timer's `set_load` takes it.
-        load=library.load_pf * 1e-12 / library.parsed.capacitance_unit,
+        load=timer_load(library),
         liberty=library.liberty,
     )
     period = period_ns * 1e-9 / library.parsed.time_unit
