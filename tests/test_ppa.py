@@ -208,6 +208,13 @@ def test_another_library(tmp_path: Path) -> None:
     assert found.records[0].library == "osu018" and found.gates
 
 
+def test_adder_cells_that_must_not_be_used(tmp_path: Path) -> None:
+    file = tmp_path / "without.toml"
+    file.write_text(f'liberty = "{nangate45().liberty}"\ndont_use = ["FA_*", "HA_*"]\n')
+    library = find_library(str(file))
+    assert library.full_adder is None and library.half_adder is None
+
+
 LIBERTY = """library (tiny) {{ time_unit : "1ns"; capacitive_load_unit (1, pf);
 {cells} }}"""
 INVERTER = """cell (INV) { area : 1; pin (A) { direction : input; capacitance : 0.01; }
@@ -215,6 +222,12 @@ INVERTER = """cell (INV) { area : 1; pin (A) { direction : input; capacitance : 
 FLIP_FLOP = """cell (DFF) { area : 4; ff (IQ, IQN) { next_state : "D"; clocked_on : "C"; }
   pin (D) { direction : input; capacitance : 0.01; } pin (C) { direction : input; clock : true;
   capacitance : 0.01; } pin (Q) { direction : output; function : "IQ"; } }"""
+
+BUFFER = INVERTER.replace("INV", "BUF").replace("!A", "A")
+NAND = """cell (NAND) { area : 2; pin (A) { direction : input; } pin (B) { direction : input; }
+  pin (Y) { direction : output; function : "!(A B)"; } }"""
+ALL = INVERTER + BUFFER + NAND + FLIP_FLOP
+TABLE = 'timing () { related_pin : "A"; cell_rise (scalar) { values ("oops"); } }'
 
 
 @pytest.mark.parametrize(
@@ -230,6 +243,18 @@ FLIP_FLOP = """cell (DFF) { area : 4; ff (IQ, IQN) { next_state : "D"; clocked_o
         ("load_pf = 1.0", "", "has no key liberty"),
         ('liberty = "cells.lib"\nload_pf = "x"', "", "load_pf"),
         ("liberty = ", "", "not a TOML file"),
+        ('liberty = "cells.lib"\ndont_use = ["INV"]', LIBERTY.format(cells=ALL), "has no inverter"),
+        ('liberty = "cells.lib"\nload_pf = inf', LIBERTY.format(cells=ALL), "load_pf: inf"),
+        (
+            'liberty = "cells.lib"\ndriving_cell = "DFF"',
+            LIBERTY.format(cells=ALL),
+            "driving_cell: 'DFF' is not a gate",
+        ),
+        (
+            'liberty = "cells.lib"',
+            LIBERTY.format(cells=INVERTER.replace("function", TABLE + " function")),
+            "'oops' in a table is not a number",
+        ),
     ],
 )
 def test_bad_library(

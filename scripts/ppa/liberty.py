@@ -21,7 +21,6 @@ _STATEMENT = re.compile(
     re.VERBOSE,
 )
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|\\\r?\n", re.DOTALL)
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _SCALES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3}
 
 
@@ -330,7 +329,13 @@ def _unit(text: str, base: str) -> tuple[float, str]:
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(number) for number in _NUMBER.findall(text)]
+    found = []
+    for word in text.replace(",", " ").split():
+        try:
+            found.append(float(word))
+        except ValueError:
+            raise ValueError(f"liberty: {word!r} in a table is not a number") from None
+    return found
 
 
 def _cell(group: Group, scales: _Scales) -> Cell:

@@ -233,7 +233,11 @@ def describe(
         When the file is not Liberty, or a cell kind is missing.
     """
     cells = read_liberty(liberty).cells
-    allowed = [cell for cell in cells.values() if cell.usable]
+    allowed = [
+        cell
+        for cell in cells.values()
+        if cell.usable and not any(fnmatch(cell.name, pattern) for pattern in dont_use)
+    ]
     flip_flop = _smallest(allowed, "flip-flop", liberty, _is_flip_flop)
     inverter = _smallest(allowed, "inverter", liberty, lambda cell: _computes(cell, 1, 0b01))
     buffer = _smallest(allowed, "buffer", liberty, lambda cell: _computes(cell, 1, 0b10))
@@ -246,7 +250,9 @@ def describe(
     if driving_cell is not None and driving_cell not in cells:
         hint = nearest(driving_cell, cells)
         raise ValueError(f"driving_cell: {driving_cell!r} is not a cell of {liberty}{hint}")
-    if load_pf is not None and not load_pf >= 0:
+    if driving_cell is not None and not _drives(cells[driving_cell]):
+        raise ValueError(f"driving_cell: {driving_cell!r} is not a gate with one output")
+    if load_pf is not None and not 0 <= load_pf < float("inf"):
         raise ValueError(f"load_pf: {load_pf} is not a load of at least 0 pF")
     if load_pf is None:
         load_pf = 4 * inverter.inputs[0].capacitance_ff / 1000
@@ -270,6 +276,10 @@ def _smallest(cells: list[Cell], kind: str, liberty: Path, matches: Any) -> Cell
     if not found:
         raise ValueError(f"liberty: {liberty} has no {kind}")
     return min(found, key=lambda cell: (cell.area_um2, cell.name))
+
+
+def _drives(cell: Cell) -> bool:
+    return not cell.sequential and len(cell.outputs) == 1 and bool(cell.inputs)
 
 
 def _is_flip_flop(cell: Cell) -> bool:
