@@ -186,6 +186,16 @@ def _cone(graph: Graph, outputs: Word) -> list[int]:
     return [node for node, gate in enumerate(graph.ands) if needed[node] and gate is not None]
 
 
+def support(graph: Graph, outputs: Word) -> set[int]:
+    """Return the inputs, as even literals, that outputs depend on."""
+    found = {literal & ~1 for literal in outputs}
+    for node in _cone(graph, outputs):
+        gate = graph.ands[node]
+        assert gate is not None
+        found.update(literal & ~1 for literal in gate)
+    return {x for x in found if x > TRUE and graph.ands[x >> 1] is None}
+
+
 def substitute(graph: Graph, outputs: Word, values: Mapping[int, int]) -> Word:
     """Return outputs with inputs, which are given as even literals, replaced by literals."""
     copies = {literal >> 1: value for literal, value in values.items()}

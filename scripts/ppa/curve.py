@@ -188,7 +188,7 @@ def measure(
     proofs: list[Proof] = []
     if options.prove:
         with step("proving equivalence"):
-            proofs = prove(design, config, netlists[0])
+            proofs = prove(design, config, *distinct)
     gates = None
     if options.gates:
         with step("running the netlist in the bench of the design"):

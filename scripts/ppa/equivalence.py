@@ -5,6 +5,7 @@ Proofs never rest on a netlist's own arithmetic: where SAT cannot match two mult
 sides are held to the specification, of which the product is simulated over its whole space.
 """
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from scripts.ppa.proof import (
     Undecided,
     accumulator_is_specified,
     same,
+    same_sums,
     step_is_specified,
 )
 from sim.player import PlayerConfig, fields, is_exhaustive
@@ -71,36 +73,40 @@ class Proof:
 
 @dataclass(frozen=True)
 class _Subject:
-    """A function unit and the Verilog of a design that holds it."""
+    """A function unit, a module that is it or holds it, and the Verilog of a design with both."""
 
     unit: Unit
+    module: str
     verilog: str
 
     @property
     def ports(self) -> set[str]:
+        """Ports of the unit; none where the module is another one."""
+        if self.module != self.unit.name:
+            return set()
         return set(self.unit.signature.members) | ({"clk", "rst"} if self.unit.latency else set())
 
 
 def prove(
-    design: Design, config: Config, netlist: Netlist | None = None, seconds: float = SAT_SECONDS
+    design: Design, config: Config, *netlists: Netlist, seconds: float = SAT_SECONDS
 ) -> list[Proof]:
-    """Prove the function unit of a design: RTL against specification, netlist against RTL.
+    """Prove the function unit of a design: RTL against specification, netlists against RTL.
 
-    The unit of an engine or a core is the accumulation step in its cells. An engine's netlist is
-    compared where the step stands in it as a module of its own (hierarchical synthesis).
+    The unit of an engine or a core is the accumulation step in its cells. In a netlist it is part
+    of the cells, which are compared: they are modules of a netlist that is not flat.
 
     Parameters
     ----------
-    netlist
-        Mapped netlist of the design, or `None` to prove the RTL only.
+    netlists
+        Mapped netlists of the design; none to prove the RTL only.
     seconds
         Limit of each SAT question.
     """
     subject = _subject(design, config)
     proofs = [_specification(design, config, subject, seconds)]
-    if netlist is not None:
-        proofs.append(_mapping(subject, netlist, seconds))
-    return proofs
+    if netlists and design.kind is not Kind.FUNCTION_UNIT:
+        subject = _cell(design, config, subject)
+    return proofs + [_mapping(subject, netlist, seconds) for netlist in netlists]
 
 
 def _subject(design: Design, config: Config) -> _Subject:
@@ -109,7 +115,15 @@ def _subject(design: Design, config: Config) -> _Subject:
     else:
         engine: Any = getattr(config, "array", config)
         unit = engine.pe_config.step(engine.pe_config)
-    return _Subject(unit, emit(type(unit), unit.config).verilog)
+    return _Subject(unit, unit.name, emit(type(unit), unit.config).verilog)
+
+
+def _cell(design: Design, config: Config, step: _Subject) -> _Subject:
+    """Return the cell of an engine, the module that holds its accumulation step."""
+    verilog = emit(design.component, config).verilog
+    modules = re.findall(r"^module (\S+?) ?\((.*?)^endmodule", verilog, re.MULTILINE | re.DOTALL)
+    cells = [name for name, text in modules if re.search(rf"^ +{step.module} ", text, re.MULTILINE)]
+    return _Subject(step.unit, cells[0] if len(cells) == 1 else step.module, verilog)
 
 
 def _specification(design: Design, config: Config, subject: _Subject, seconds: float) -> Proof:
@@ -143,12 +157,11 @@ def _contract(subject: _Subject, seconds: float) -> Callable[[Machine], str] | N
 
 
 def _mapping(subject: _Subject, netlist: Netlist, seconds: float) -> Proof:
-    top = subject.unit.name
-    name = f"{top}: netlist in {netlist.library.name} = RTL"
+    top = subject.module
+    name = f"{top}: netlist in {netlist.library.name} for {netlist.period_ns:g} ns = RTL"
     if top not in netlist.modules:
-        return Proof(
-            name, "none", "not proved: flat netlist, the unit is no module of its own in it", 0.0
-        )
+        how = "flat netlist" if netlist.flat else "netlist"
+        return Proof(name, "none", f"not proved: {how}, {top} is no module of its own in it", 0.0)
     with tempfile.TemporaryDirectory(prefix="rtloom-") as scratch:
         folder = Path(scratch)
         rtl = _rtl(subject, folder)
@@ -200,10 +213,15 @@ def _same_machine(rtl: Machine, mapped: Machine, seconds: float) -> str:
     left, left_next = rtl.place(graph, inputs, state)
     right, right_next = mapped.place(graph, inputs, [state[i] for i in order])
     where = {register: i for i, register in enumerate(order)}
+    registers = _registers(rtl)
+    words = [*inputs.values(), *([state[i] for i in places] for places in registers.values())]
     try:
         for output, word in left.items():
             same(graph, word, right[output], output, seconds)
-        same(graph, left_next, [right_next[where[i]] for i in range(len(state))], "state", seconds)
+        for name, places in registers.items():
+            word = [left_next[i] for i in places]
+            other = [right_next[where[i]] for i in places]
+            same_sums(graph, word, other, words, name, seconds)
     except Refuted as error:
         if state:
             raise Undecided(f"{error} in some state, reachable or not") from error
@@ -212,8 +230,24 @@ def _same_machine(rtl: Machine, mapped: Machine, seconds: float) -> str:
         return "SAT sweeping of all outputs, all inputs free"
     return (
         f"induction over {len(state)} register bits matched by name: SAT sweeping of outputs and "
-        "next state, all inputs and states free"
+        "next state, all inputs and states free; complete simulation of products beyond SAT"
     )
+
+
+def _registers(machine: Machine) -> dict[str, list[int]]:
+    """Return the places of the bits of each register, low bit first, by its name."""
+    named: dict[str, dict[int, int]] = {}
+    for place, aliases in enumerate(machine.aliases):
+        for alias in aliases:
+            stem, _, index = alias.removesuffix("]").partition("[")
+            named.setdefault(stem, {})[int(index or 0)] = place
+    found: dict[str, list[int]] = {}
+    left = set(range(len(machine.state)))
+    for stem, bits in sorted(named.items(), key=lambda item: (-len(item[1]), item[0])):
+        if left.issuperset(bits.values()):
+            found[stem] = [bits[i] for i in sorted(bits)]
+            left.difference_update(bits.values())
+    return found | {f"register {place}": [place] for place in sorted(left)}
 
 
 def _matching(rtl: Machine, mapped: Machine) -> list[int]:
@@ -234,7 +268,7 @@ def _rtl(subject: _Subject, folder: Path) -> Machine:
     source.write_text(subject.verilog)
     # The arithmetic of Yosys' own `synth`: then SAT finds the same points inside.
     arithmetic = ["wreduce", "alumacc", "maccmap", "opt -fast"]
-    return _elaborate([f"read_verilog {source}"], subject.unit.name, arithmetic, folder / "rtl.aag")
+    return _elaborate([f"read_verilog {source}"], subject.module, arithmetic, folder / "rtl.aag")
 
 
 def _mapped(top: str, netlist: Netlist, folder: Path) -> Machine:
@@ -258,6 +292,7 @@ def _elaborate(reads: Sequence[str], top: str, arithmetic: Sequence[str], target
             "techmap",
             "opt -fast",
             "dffunmap",
+            "setundef -zero",
             "aigmap",
             "opt_clean",
             f"write_aiger -ascii -symbols {target}",

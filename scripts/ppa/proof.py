@@ -1,5 +1,6 @@
 """Proofs on and-inverter graphs: SAT sweeping by ABC, complete simulation, accumulators."""
 
+import itertools
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from scripts.ppa.aig import (
     pack,
     simulate,
     substitute,
+    support,
     write,
 )
 from sim.tools import find_package
@@ -25,6 +27,7 @@ LARGEST_SPACE = 24
 """Bits of operands that are simulated completely."""
 _CHUNK = 20
 _BRIEF_SECONDS = 1.0
+_LARGEST_CONTROL = 4
 
 
 class Refuted(Exception):
@@ -99,6 +102,66 @@ def is_product(
             flags = np.unpackbits(wrong.view(np.uint8), bitorder="little")
             first = int(np.flatnonzero(flags)[0])
             raise Refuted(f"product differs, first at a={value_a[first]}, b={value_b[first]}")
+
+
+def same_sums(
+    graph: Graph, left: Word, right: Word, words: Sequence[Word], what: str, seconds: float
+) -> None:
+    """Prove two words equal, each of which may be a product plus an addend.
+
+    SAT does not match two multipliers. For all values of the control bits each side is shown to be
+    its own value at addend 0, plus the addend; these values are then simulated completely.
+
+    Parameters
+    ----------
+    words
+        What the two depend on: those of one bit are controls, one as wide as they is the addend.
+
+    Raises
+    ------
+    Refuted
+        When they differ.
+    Undecided
+        When they are not of this form, or the time is over.
+    """
+    try:
+        same(graph, left, right, what, min(seconds, _BRIEF_SECONDS))
+        return
+    except Undecided:
+        used = support(graph, left + right)
+    controls = [word[0] for word in words if len(word) == 1 and word[0] in used]
+    if len(controls) > _LARGEST_CONTROL:
+        raise Undecided(f"{what}: {len(controls)} control bits")
+    for setting in itertools.product((FALSE, TRUE), repeat=len(controls)):
+        values = dict(zip(controls, setting, strict=True))
+        sides = [substitute(graph, word, values) for word in (left, right)]
+        used = support(graph, sides[0] + sides[1])
+        addends = [w for w in words if len(w) == len(left) > 1 and not used.isdisjoint(w)]
+        if addends:
+            try:
+                sides = [_without_addend(graph, side, addends[0], what, seconds) for side in sides]
+            except Refuted as error:
+                raise Undecided(f"{what} is no product plus an addend: {error}") from error
+        _same_everywhere(graph, sides[0], sides[1], what)
+
+
+def _same_everywhere(graph: Graph, left: Word, right: Word, what: str) -> None:
+    """Hold two words against each other for all values of what they depend on."""
+    inputs = sorted(support(graph, left + right))
+    if left == right:
+        return
+    if len(inputs) > LARGEST_SPACE:
+        raise Undecided(
+            f"{what}: {len(inputs)} operand bits are more than the {LARGEST_SPACE} that are tried "
+            "completely"
+        )
+    size = max(64, 1 << min(_CHUNK, len(inputs)))
+    for start in range(0, 1 << len(inputs), size):
+        codes = start + np.arange(size, dtype=np.int64)
+        values = dict(zip(inputs, pack(codes, len(inputs)), strict=True))
+        found = simulate(graph, left + right, values)
+        if any((x != y).any() for x, y in zip(found[: len(left)], found[len(left) :], strict=True)):
+            raise Refuted(f"{what} differs")
 
 
 def _number(codes: np.ndarray, width: int, signed: bool) -> np.ndarray:
