@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +206,17 @@ def test_another_library(tmp_path: Path) -> None:
     found = measure(design, config_of(design, **SMALL), library, options)
     check(found.records[0])
     assert found.records[0].library == "osu018" and found.gates
+
+
+def test_results_are_those_of_their_library(tmp_path: Path) -> None:
+    """Another name, or other models in simulation, make another result."""
+    design = DESIGNS["mac"]
+    emission = emit(design.component, design.config())
+    models = tmp_path / "models.v"
+    models.write_text("")
+    library = nangate45()
+    others = [replace(library, name="other"), replace(library, verilog=models)]
+    assert len({synth.key_of(emission, one) for one in (library, *others)}) == 3
 
 
 def test_adder_cells_that_must_not_be_used(tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def key_of(emission: Emission, library: Library, *more: object) -> str:
         [
             emission.verilog,
             library.liberty.read_bytes(),
-            repr((library.driving_cell, library.load_pf, library.dont_use)),
+            library.verilog.read_bytes() if library.verilog else b"",
+            repr((library.name, library.driving_cell, library.load_pf, library.dont_use)),
             importlib.metadata.version("pyosys"),
             *(hashlib.sha256(path.read_bytes()).digest() for path in source),
             *map(repr, more),
