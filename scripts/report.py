@@ -23,7 +23,15 @@ from scripts.progress import step
 from scripts.schematic import schematic
 from scripts.settings import Selection, select
 from scripts.status import Status
-from scripts.sweep import AREA_DELAY, ENERGY_AREA, read_sweep, run_points
+from scripts.sweep import (
+    AREA_DELAY,
+    ENERGY_AREA,
+    FACTS,
+    read_sweep,
+    run_points,
+    values_of,
+    with_values,
+)
 from scripts.waveform import bench_waveform
 from sim.simulate import BUILD
 
@@ -78,9 +86,9 @@ def page(
     """Return the HTML page of records and of the designs' sections."""
     good = [record for record in records if not record["error"]]
     plots = [
-        _image(pareto_plot(good, *axes))
+        _image(pareto_plot(drawn, *axes))
         for axes in (AREA_DELAY, ENERGY_AREA)
-        if good and all(record[axis.key] is not None for record in good for axis in axes)
+        if (drawn := with_values(good, axes))
     ]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
@@ -90,6 +98,7 @@ def page(
         command=command,
         columns=list(COLUMNS),
         all_rows=[(record["design"], *row(Record(**record))) for record in good],
+        facts=[(key, values_of(good, key)) for key in FACTS],
         failed=[(record["design"], record["error"]) for record in records if record["error"]],
         plots=plots,
         designs=sections,

@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ from scripts.ppa.errors import FlowError
 from scripts.ppa.library import Library, find_library
 from scripts.ppa.operands import Operands
 from scripts.ppa.record import Record
-from scripts.ppa.timing import check_period
+from scripts.ppa.timing import check_period, choose_timer
+from scripts.ppa.workload import activity_source
 from scripts.settings import select
 from scripts.status import Status
 from sim.simulate import BUILD
@@ -40,6 +41,9 @@ from sim.simulate import BUILD
 _POINT_KEYS = ("design", "set", "periods", "power", "flat", "operands")
 LARGEST_SWEEP = 10_000
 CONNECT_SECONDS = 10
+
+FACTS = ("library", "timer", "activity")
+"""Fields that say what the figures of a table rest on."""
 
 AREA_DELAY = (Axis("min_period_ns", "smallest period, ns"), Axis("area_um2", "area, um2"))
 ENERGY_AREA = (Axis("area_um2", "area, um2"), Axis("energy_pj_per_op", "energy, pJ an operation"))
@@ -118,9 +122,37 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def measure_point(point: Point, library: str | None) -> Measurement | str:
+@dataclass(frozen=True)
+class Tools:
+    """The tools that all points of a sweep are measured with."""
+
+    timer: str
+    activity: str
+
+    @classmethod
+    def here(cls) -> "Tools":
+        """Return the tools of this machine."""
+        return cls(choose_timer(), activity_source())
+
+    def check(self) -> None:
+        """Refuse a worker that has others: its figures would stand in the same table.
+
+        Raises
+        ------
+        ValueError
+            Naming both.
+        """
+        for name, wanted, found in zip(
+            ("timer", "activity"), astuple(self), astuple(Tools.here()), strict=True
+        ):
+            if wanted != found:
+                raise ValueError(f"{name}: a worker has {found}, the sweep is of {wanted}")
+
+
+def measure_point(point: Point, library: str | None, tools: Tools) -> Measurement | str:
     """Measure one point, or say in one line why it failed; runs in a worker."""
     try:
+        tools.check()
         # Progress of a worker would be noise between that of the others.
         with redirect_stderr(io.StringIO()):
             selection = select(point.design, point.settings)
@@ -201,6 +233,8 @@ def _on_cluster(
     ------
     ConnectionError
         When the cluster is lost on the way.
+    FlowError
+        When a local one does not start.
     """
     if not waiting:
         return
@@ -212,10 +246,15 @@ def _on_cluster(
         if name.startswith("distributed"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     where = library if library is None else str(Path(library).resolve())
+    tools = Tools.here()
     if scheduler is None:
-        cluster = LocalCluster(
-            n_workers=os.cpu_count(), threads_per_worker=1, dashboard_address=None
-        )
+        try:
+            cluster = LocalCluster(
+                n_workers=os.cpu_count(), threads_per_worker=1, dashboard_address=None
+            )
+        except (OSError, RuntimeError) as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise FlowError(f"sweep: the local cluster does not start: {why}") from error
         client = Client(cluster)
     else:
         cluster = None
@@ -225,7 +264,7 @@ def _on_cluster(
             raise ValueError(f"scheduler: nothing answers at {scheduler!r}") from error
     try:
         futures = {
-            client.submit(measure_point, points[i], where, pure=False, retries=0): i
+            client.submit(measure_point, points[i], where, tools, pure=False, retries=0): i
             for i in waiting
         }
         for future in as_completed(futures):
@@ -236,6 +275,17 @@ def _on_cluster(
         client.close(timeout=2)
         if cluster is not None:
             cluster.close(timeout=5)
+
+
+def with_values(records: Sequence[dict[str, Any]], axes: Sequence[Axis]) -> list[dict[str, Any]]:
+    """Return the records that have a value on every axis."""
+    return [record for record in records if all(record[axis.key] is not None for axis in axes)]
+
+
+def values_of(records: Sequence[dict[str, Any]], key: str) -> list[str]:
+    """Return the different values of a field; of an activity, which tool and which operands."""
+    found = (str(record[key]).partition(" operands")[0] for record in records if record[key])
+    return list(dict.fromkeys(found))
 
 
 def flat_row(record: dict[str, Any]) -> dict[str, Any]:
@@ -273,9 +323,9 @@ def run(args: argparse.Namespace) -> int:
     good = [record for record in records if not record["error"]]
     plots = {}
     for name, axes in (("area-delay", AREA_DELAY), ("energy-area", ENERGY_AREA)):
-        if any(record[axis.key] is None for record in good for axis in axes) or not good:
-            continue
-        plots[stem.with_name(f"{stem.name}-{name}.svg")] = pareto_plot(good, *axes)
+        drawn = with_values(good, axes)
+        if drawn:
+            plots[stem.with_name(f"{stem.name}-{name}.svg")] = pareto_plot(drawn, *axes)
     write_atomically(plots)
     files += plots
     if args.json:
@@ -283,6 +333,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         cells = [[record["design"], *row(Record(**record))] for record in good]
         print_table(["design", *COLUMNS], cells, args.file.stem)
+        print_table(None, [[key, value] for key in FACTS for value in values_of(good, key)])
         failed = [[record["design"], record["error"]] for record in records if record["error"]]
         if failed:
             print_table(["failed", "error"], failed)

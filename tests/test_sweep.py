@@ -3,13 +3,16 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import distributed
 import pytest
 from pyarrow import parquet
 
@@ -17,7 +20,8 @@ from scripts import sweep
 from scripts.cli import main
 from scripts.plots import Axis, pareto_front, pareto_plot
 from scripts.ppa import synth
-from scripts.sweep import read_sweep
+from scripts.ppa.timing import choose_timer
+from scripts.sweep import Tools, read_sweep
 
 Capture = pytest.CaptureFixture[str]
 
@@ -135,11 +139,24 @@ def test_dead_scheduler(tmp_path: Path, capsys: Capture, monkeypatch: pytest.Mon
     assert lines == ["rtloom: scheduler: nothing answers at 'tcp://127.0.0.1:9'"]
 
 
+def test_a_local_cluster_that_does_not_start(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("Nanny failed to start.\nmore")
+
+    monkeypatch.setattr(distributed, "LocalCluster", refuse)
+    monkeypatch.setattr(sweep, "kept_measurement", lambda _: None)
+    assert main(["sweep", str(sweep_file(tmp_path)), "-o", str(tmp_path)]) == 1
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("rtloom: ")]
+    assert lines == ["rtloom: sweep: the local cluster does not start: Nanny failed to start."]
+
+
 def test_a_lost_cluster_keeps_results(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cluster(points: Any, waiting: list[int], *_: Any) -> Any:
-        yield waiting[0], sweep.measure_point(points[waiting[0]], None)
+        yield waiting[0], sweep.measure_point(points[waiting[0]], None, Tools.here())
         raise ConnectionError("the cluster was lost: a point was cancelled")
 
     monkeypatch.setattr(sweep, "_on_cluster", cluster)
@@ -149,10 +166,33 @@ def test_a_lost_cluster_keeps_results(
     assert (tmp_path / "points.csv").exists()
 
 
+def test_a_worker_with_other_tools(tmp_path: Path) -> None:
+    """Timers and activities never mix in one table."""
+    (point, *_) = read_sweep(sweep_file(tmp_path))
+    for tools in (replace(Tools.here(), timer="T"), replace(Tools.here(), activity="A")):
+        found = sweep.measure_point(point, None, tools)
+        assert isinstance(found, str) and re.search(
+            r"a worker has .*, the sweep is of [TA]$", found
+        )
+
+
+def test_the_table_says_what_it_rests_on(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["sweep", str(sweep_file(tmp_path)), "-o", str(tmp_path)]) == 0
+    facts = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line]
+    assert ["library", "nangate45"] in facts and ["timer", choose_timer().split()[0]] in facts
+
+
 def test_points_multiply(tmp_path: Path) -> None:
     points = read_sweep(sweep_file(tmp_path))
     assert len(points) == 4
     assert points[0].label == "multiply_add width_a=2 width_b=2 width_acc=8"
+
+
+def test_points_without_power_take_no_plot_from_others() -> None:
+    axes = sweep.ENERGY_AREA
+    rows = [{"area_um2": 1.0, "energy_pj_per_op": energy} for energy in (None, 2.0)]
+    assert sweep.with_values(rows, axes) == rows[1:]
+    assert sweep.with_values(rows[:1], axes) == []
 
 
 def test_pareto_front() -> None:
