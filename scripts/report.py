@@ -3,6 +3,7 @@
 
 import argparse
 import base64
+import shlex
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -110,6 +111,19 @@ def _image(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
+def _command(args: argparse.Namespace) -> str:
+    """Return the command line that writes the same page."""
+    words = ["rtloom", "report", *args.designs]
+    words += [word for setting in args.settings for word in ("-s", setting)]
+    words += [word for period in args.period or () for word in ("--period", f"{period:g}")]
+    for option in ("sweep", "library", "timer", "operands", "activity", "seed"):
+        value = getattr(args, option)
+        if value not in (None, "uniform") and (option, value) != ("seed", 1):
+            words += [f"--{option}", str(value)]
+    words += [f"--{x.replace('_', '-')}" for x in ("flat", "no_power", "gates") if getattr(args, x)]
+    return shlex.join(words)
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure what is asked for, and write the page."""
     if not args.designs and args.sweep is None:
@@ -129,8 +143,7 @@ def run(args: argparse.Namespace) -> int:
     if points:
         swept, lost = run_points(points, args.library, args.scheduler)
         records += swept
-    names = [*args.designs, *([f"--sweep {args.sweep}"] if args.sweep else [])]
-    text = page("RTLoom report", " ".join(["rtloom report", *names]), records, sections)
+    text = page("RTLoom report", _command(args), records, sections)
     file = (args.output or BUILD / "report") / PAGE
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically({file: text})

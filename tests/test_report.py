@@ -35,6 +35,10 @@ def test_page_needs_nothing_else(page: Path) -> None:
     assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", text)
     assert "url(" not in text and "@import" not in text and "fetch(" not in text
     assert text.count("<img") == 2 + 2 + 2  # all points, the design's, schematic and waveform
+    assert (
+        "<code>rtloom report multiply_add -s width_a=3 -s width_b=3 -s width_acc=8 "
+        "--period 0.6 --period 2 --gates</code>"
+    ) in text
     assert "<p>Library: nangate45. Timer: " in text
     assert "proved" in text and "bit-exact" in text and "2^14" in text
 
