@@ -19,7 +19,7 @@ from scripts.ppa.errors import FlowError
 from scripts.ppa.gatesim import simulate_netlist
 from scripts.ppa.library import Library, find_library, nangate45
 from scripts.ppa.netlist import Netlist
-from scripts.ppa.recipes import FULL_ADDERS
+from scripts.ppa.recipes import FULL_ADDERS, MAPPINGS
 from scripts.ppa.record import Record
 from scripts.ppa.synth import TIGHT, Pool
 from scripts.ppa.timing import analyse, choose_timer, min_period
@@ -159,6 +159,17 @@ def test_a_design_is_worth_its_recipes(tmp_path: Path) -> None:
     fast, small = (pool.assemble(pool.choose(p), p, tmp_path / str(p)) for p in (1.0, 3.0))
     assert small.area_um2 < fast.area_um2
     assert small.flip_flops == fast.flip_flops == 4 + 4 + 12 + 3
+
+
+def test_modules_without_arithmetic_are_not_mapped_again_and_again() -> None:
+    design = DESIGNS["systolic"]
+    pool = Pool(emit(design.component, config_of(design, **SMALL)), nangate45(), False, "ABC")
+    pool.add(pool.recipes, [TIGHT])
+    assert {name: len(timed) for name, timed in pool.modules.items()} == {
+        name: len(pool.recipes) if name in pool.structure.multiplies else len(MAPPINGS)
+        for name in pool.structure.logic
+        if name not in pool.structure.adds - pool.structure.multiplies
+    } | {name: len(MAPPINGS) + 2 for name in pool.structure.adds - pool.structure.multiplies}
 
 
 @needs_opensta

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from hw.yosys import run_yosys
 from scripts.ppa.library import Library
-from scripts.ppa.recipes import MAPPINGS, FrontEnd, Recipe, coarse_commands, full_adder_map
+from scripts.ppa.recipes import (
+    GATES,
+    MAPPINGS,
+    PLAIN_CARRY,
+    FrontEnd,
+    Recipe,
+    coarse_commands,
+    full_adder_map,
+)
 from scripts.ppa.structure import Structure
 
 _MODULE = re.compile(r"^module (\S+?) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
@@ -54,6 +62,8 @@ def map_logic(
 ) -> tuple[list[Variant], dict[str, str]]:
     """Map all logic modules by each recipe at each of its delay targets.
 
+    A module without multipliers or adders is left out where the recipe differs in these alone.
+
     Parameters
     ----------
     wanted
@@ -86,7 +96,7 @@ def map_logic(
             texts = _split(folder / f"run{i}.v")
             cells = _cells(folder / f"run{i}.json", library)
             structural = {name: texts[name] for name in structure.structural}
-            for name in structure.logic:
+            for name in _served(structure, front):
                 delay_ns, path = _abc_timing(sections[i, name])
                 area = sum(library.cells[cell].area_um2 * n for cell, n in cells[name].items())
                 variants.append(
@@ -129,7 +139,7 @@ def _commands(
         script = folder / f"run{i}.abc"
         script.write_text(MAPPINGS[recipe.mapping].format(D=delay) + "\n")
         yield "design -load gates"
-        for name in structure.logic:
+        for name in _served(structure, front):
             yield f"log ==== {i} {name}"
             yield (
                 f'abc {liberty}{avoid} -script "{script}" '
@@ -140,6 +150,16 @@ def _commands(
         yield "opt_clean -purge"
         yield f'write_verilog -noattr -noexpr -simple-lhs "{folder / f"run{i}.v"}"'
         yield f'tee -q -o "{folder / f"run{i}.json"}" stat -json'
+
+
+def _served(structure: Structure, front: FrontEnd) -> list[str]:
+    """Return the modules that a front end makes something else of than the plainest one does."""
+    served = set(structure.logic)
+    if front.booth:
+        served &= structure.multiplies
+    if front.carry != PLAIN_CARRY or front.adders != GATES:
+        served &= structure.adds
+    return [name for name in structure.logic if name in served]
 
 
 def _abc_sections(log: str) -> dict[tuple[int, str], str]:

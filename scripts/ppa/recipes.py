@@ -24,7 +24,8 @@ MAPPINGS: dict[str, str] = {
         f"buffer -N 8; topo; {_SIZE}"
     ),
 }
-CARRIES = {"brent-kung": "", "kogge-stone": " -map +/choices/kogge-stone.v"}
+PLAIN_CARRY = "brent-kung"
+CARRIES = {PLAIN_CARRY: "", "kogge-stone": " -map +/choices/kogge-stone.v"}
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,13 @@ def recipes(library: Library, multiplies: bool, adds: bool) -> list[Recipe]:
     """
     found = []
     for booth in (False, True) if multiplies else (False,):
-        found += [Recipe(FrontEnd(booth, "brent-kung", GATES), mapping) for mapping in MAPPINGS]
+        found += [Recipe(FrontEnd(booth, PLAIN_CARRY, GATES), mapping) for mapping in MAPPINGS]
         if adds:
             front = FrontEnd(booth, "kogge-stone", GATES)
             found += [Recipe(front, mapping) for mapping in ("area", "sop twice")]
         if library.full_adder and adds:
             # ABC cannot see through a library cell: what it gains by speed scripts it loses there.
-            front = FrontEnd(booth, "brent-kung", FULL_ADDERS)
+            front = FrontEnd(booth, PLAIN_CARRY, FULL_ADDERS)
             found += [Recipe(front, mapping) for mapping in ("area", "balanced")]
     return found
 

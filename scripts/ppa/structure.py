@@ -39,7 +39,7 @@ class Structure:
     memory_bits
         Bits of all memories.
     multiplies, adds
-        Whether there are multipliers, and adders or comparators, anywhere.
+        Names of the logic modules with multipliers, and with adders, comparators or multipliers.
     """
 
     top: str
@@ -49,8 +49,8 @@ class Structure:
     counts: dict[str, int]
     ports: dict[str, dict[str, tuple[str, int]]]
     memory_bits: int
-    multiplies: bool
-    adds: bool
+    multiplies: frozenset[str]
+    adds: frozenset[str]
 
 
 def elaborate(emission: Emission, flat: bool, folder: Path) -> Structure:
@@ -120,7 +120,11 @@ def elaborate(emission: Emission, flat: bool, folder: Path) -> Structure:
     modules = {name: m for name, m in _modules(report).items() if name not in memories}
     children = set(modules) | memories
     logic = [name for name, module in modules.items() if _own(module, children)]
-    cells = [cell for name in logic for cell in _own(modules[name], children)]
+
+    def holding(kinds: tuple[str, ...]) -> frozenset[str]:
+        own = {name: _own(modules[name], children) for name in logic}
+        return frozenset(n for n, cells in own.items() if any(c.startswith(kinds) for c in cells))
+
     return Structure(
         top=emission.name,
         rtlil=rtlil,
@@ -135,8 +139,8 @@ def elaborate(emission: Emission, flat: bool, folder: Path) -> Structure:
             for name, module in json.loads(netlist.read_text())["modules"].items()
         },
         memory_bits=bits,
-        multiplies=any(cell.startswith(_MULTIPLY) for cell in cells),
-        adds=any(cell.startswith(_ADD) for cell in cells),
+        multiplies=holding(_MULTIPLY),
+        adds=holding(_ADD),
     )
 
 

@@ -83,7 +83,7 @@ class Pool:
         self.folder = store() / key_of(emission, library, flat, timer)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.structure: Structure = elaborate(emission, flat, self.folder)
-        self.recipes = recipes(library, self.structure.multiplies, self.structure.adds)
+        self.recipes = recipes(library, bool(self.structure.multiplies), bool(self.structure.adds))
         if timer == ABC:
             # ABC's timer does not see through a library cell that it did not place.
             self.recipes = [r for r in self.recipes if r.front.adders == GATES]
@@ -240,12 +240,16 @@ class Pool:
                 v.logic_ns + overhead * any(self.library.cells[cell].sequential for cell in v.cells)
                 for v in variants
             ]
-        designs = []
-        for i, variant in enumerate(variants):
-            file = folder / f"variant{i}.v"
-            file.write_text(variant.verilog + self._stubs(variant))
-            designs.append((variant.module, file))
-        return [timing.min_period_ns for timing in opensta(self.library, designs, 1.0)]
+        # Recipes often agree on modules with little logic.
+        designs: dict[str, tuple[str, Path]] = {}
+        for variant in variants:
+            if variant.verilog not in designs:
+                file = folder / f"variant{len(designs)}.v"
+                file.write_text(variant.verilog + self._stubs(variant))
+                designs[variant.verilog] = (variant.module, file)
+        timings = opensta(self.library, list(designs.values()), 1.0)
+        periods = dict(zip(designs, (timing.min_period_ns for timing in timings), strict=True))
+        return [periods[variant.verilog] for variant in variants]
 
     def _stubs(self, variant: Variant) -> str:
         """Return empty modules for the children of a module: OpenSTA fails on unknown ones."""
