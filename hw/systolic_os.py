@@ -15,10 +15,12 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from hw.chain import Chain, ChainConfig, Link
+from hw.drain import accumulate_and_drain, leave, output_latency
+from hw.edge import encode, held
 from hw.engine import Dataflow, EngineConfig, GemmEngine, ceil_div
 from hw.skew import Skew, SkewShape, delayed
 from pe.config import integer
-from pe.mac import MacConfig
+from pe.element import PeConfig
 from pe.share import share
 from pe.unit import Unit
 
@@ -31,8 +33,7 @@ class SystolicOsConfig(EngineConfig):
 
     @property
     def name(self) -> str:
-        slug = self.pe_config.operands_slug
-        return f"systolic_os_{self.rows}x{self.cols}_{self.pe}_{slug}"
+        return f"systolic_os_{self.rows}x{self.cols}_{self.pe_config.name}"
 
 
 class CellOs(Unit):
@@ -52,23 +53,23 @@ class CellOs(Unit):
         Shift the drain registers.
     """
 
-    config: MacConfig
+    config: PeConfig
 
-    def __init__(self, config: MacConfig) -> None:
+    def __init__(self, config: PeConfig) -> None:
         super().__init__(
             config,
             {
-                "i_a": In(config.a_shape),
-                "i_b": In(config.b_shape),
+                "i_a": In(config.a_port),
+                "i_b": In(config.b_port),
                 "i_first": In(1),
                 "i_capture": In(1),
-                "i_drain": In(config.accumulator_shape),
+                "i_drain": In(config.state_shape),
                 "drain_enable": In(1),
-                "o_a": Out(config.a_shape),
-                "o_b": Out(config.b_shape),
+                "o_a": Out(config.a_port),
+                "o_b": Out(config.b_port),
                 "o_first": Out(1),
                 "o_capture": Out(1),
-                "o_drain": Out(config.accumulator_shape),
+                "o_drain": Out(config.state_shape),
             },
         )
 
@@ -78,41 +79,38 @@ class CellOs(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        shape = self.config.accumulator_shape
-        a = Signal(self.config.a_shape, reset_less=True)
-        b = Signal(self.config.b_shape, reset_less=True)
+        a = Signal(self.config.a_port, reset_less=True)
+        b = Signal(self.config.b_port, reset_less=True)
         first = Signal()
         capture = Signal()
-        addend = Signal(shape)
-        total = Signal(shape)
-        accumulator = Signal(shape, reset_less=True)
-        drain = Signal(shape, reset_less=True)
-        share(
-            m, platform, "step", self.config.step, self.config, a=a, b=b, addend=addend, sum=total
+        drain = accumulate_and_drain(
+            m,
+            platform,
+            self.config,
+            a=a,
+            b=b,
+            first=first,
+            capture=capture,
+            drain_enable=self.drain_enable,
+            i_drain=self.i_drain,
         )
+        m.d.sync += [
+            a.eq(self.i_a),
+            b.eq(self.i_b),
+            first.eq(self.i_first),
+            capture.eq(self.i_capture),
+        ]
         m.d.comb += [
-            addend.eq(Mux(first, 0, accumulator)),
             self.o_a.eq(a),
             self.o_b.eq(b),
             self.o_first.eq(first),
             self.o_capture.eq(capture),
             self.o_drain.eq(drain),
         ]
-        m.d.sync += [
-            a.eq(self.i_a),
-            b.eq(self.i_b),
-            first.eq(self.i_first),
-            capture.eq(self.i_capture),
-            accumulator.eq(total),
-        ]
-        with m.If(capture):
-            m.d.sync += drain.eq(accumulator)
-        with m.Elif(self.drain_enable):
-            m.d.sync += drain.eq(self.i_drain)
         return m
 
 
-def row_of_cells(cols: int, pe: MacConfig) -> ChainConfig:
+def row_of_cells(cols: int, pe: PeConfig) -> ChainConfig:
     """A row: A and the flags enter at column 0 and travel right, B and the drain cross it."""
     return ChainConfig(
         name=f"row_os_{cols}_{pe.name}",
@@ -134,7 +132,7 @@ def row_of_cells(cols: int, pe: MacConfig) -> ChainConfig:
     )
 
 
-def grid_of_cells(rows: int, cols: int, pe: MacConfig) -> ChainConfig:
+def grid_of_cells(rows: int, cols: int, pe: PeConfig) -> ChainConfig:
     """A stack of rows: B travels down, finished sums travel up to row 0."""
     return ChainConfig(
         name=f"grid_os_{rows}x{cols}_{pe.name}",
@@ -179,21 +177,35 @@ class SystolicOs(GemmEngine):
     @property
     def latency(self) -> int:  # type: ignore[override]
         """Cycles from a tile's last beat taken to its first row of C offered."""
-        return self.config.rows + self.config.cols + 1
+        pe = self.config.pe_config
+        return self.config.rows + self.config.cols + 1 + self._delay + output_latency(pe)
+
+    @property
+    def _delay(self) -> int:
+        """Cycles that flags wait for the operands beside them: encoder and pipelined PE."""
+        pe = self.config.pe_config
+        return (pe.encoder is not None) + pe.latency
 
     @property
     def macs_per_cycle(self) -> int:
         return self.config.rows * self.config.cols
 
-    cycle_formula = (
-        "K + (tiles - 1) * max(K, 2*rows + cols + 1) + 2*rows + cols, "
-        "tiles = ceil(M/rows) * ceil(N/cols)"
-    )
+    @property
+    def cycle_formula(self) -> str:  # type: ignore[override]
+        drained = self.latency + self.config.rows - 1
+        return (
+            f"K + (tiles - 1) * max(K, {self._gap}) + {drained}, "
+            f"tiles = ceil(M/{self.config.rows}) * ceil(N/{self.config.cols})"
+        )
+
+    @property
+    def _gap(self) -> int:
+        """Least cycles between the last beats of two tiles."""
+        return self.latency + self.config.rows - output_latency(self.config.pe_config)
 
     def cycles(self, m: int, k: int, n: int) -> int:
         tiles = ceil_div(m, self.tile_m) * ceil_div(n, self.tile_n)
-        drained = self.latency + self.config.rows - 1
-        return k + (tiles - 1) * max(k, drained + 1) + drained
+        return k + (tiles - 1) * max(k, self._gap) + self.latency + self.config.rows - 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -214,24 +226,29 @@ class SystolicOs(GemmEngine):
         # A bubble is a product of zeros, so that no PE needs an enable.
         operands_a = Signal(rows * pe.width_a)
         operands_b = Signal(cols * pe.width_b)
-        staggered_a = Signal.like(operands_a)
-        staggered_b = Signal.like(operands_b)
         m.d.comb += [
             operands_a.eq(Mux(accept, self.i_a.payload.data.as_value(), 0)),
             operands_b.eq(Mux(accept, self.i_b.payload.data.as_value(), 0)),
         ]
-        skew_a, skew_b = SkewShape(rows, pe.width_a), SkewShape(cols, pe.width_b)
-        share(m, platform, "skew_a", Skew, skew_a, i=operands_a, o=staggered_a)
+        codes = encode(m, platform, pe, operands_a, rows)
+        if pe.encoder:
+            operands_b = held(m, "operands_b_reg", operands_b)
+        staggered_a = Signal.like(codes)
+        staggered_b = Signal.like(operands_b)
+        skew_a, skew_b = SkewShape(rows, pe.code_width), SkewShape(cols, pe.width_b)
+        share(m, platform, "skew_a", Skew, skew_a, i=codes, o=staggered_a)
         share(m, platform, "skew_b", Skew, skew_b, i=operands_b, o=staggered_b)
 
         capture = Signal()
         m.d.sync += capture.eq(last)
-        first_taps = delayed(m, "first_line", accept & self.i_a.payload.first, rows - 1)
-        capture_taps = delayed(m, "capture_line", capture, rows - 1)
+        lines = rows - 1 + self._delay
+        first_taps = delayed(m, "first_line", accept & self.i_a.payload.first, lines)
+        capture_taps = delayed(m, "capture_line", capture, lines)
 
         drain_enable = Signal()
+        done = Signal()
         captured = Signal()
-        drained = Signal(cols * pe.width_acc)
+        drained = Signal(cols * pe.state_shape.width)
         share(
             m,
             platform,
@@ -239,32 +256,27 @@ class SystolicOs(GemmEngine):
             Chain,
             grid_of_cells(rows, cols, pe),
             i_a=staggered_a,
-            i_first=Cat(first_taps),
-            i_capture=Cat(capture_taps),
+            i_first=Cat(first_taps[self._delay :]),
+            i_capture=Cat(capture_taps[self._delay :]),
             o_capture=captured,
             i_b=staggered_b,
             drain_enable=drain_enable,
-            i_drain=Const(0, cols * pe.width_acc),
+            i_drain=Const(0, cols * pe.state_shape.width),
             o_drain=drained,
         )
-
-        # The row counter is one-hot: row r of the tile stands in drain register 0.
-        row = Signal(rows, init=1)
-        last_row = Signal()
-        m.d.comb += [
-            last_row.eq(row[-1]),
-            self.o_c.payload.data.eq(drained),
-            self.o_c.payload.last.eq(last_row),
-            drain_enable.eq(self.o_c.valid & self.o_c.ready),
-        ]
-        with m.If(captured):
-            m.d.sync += self.o_c.valid.eq(1)
-        with m.If(drain_enable):
-            m.d.sync += row.eq(row.rotate_left(1))
-            with m.If(last_row):
-                m.d.sync += self.o_c.valid.eq(0)
+        leaving = leave(
+            m,
+            platform,
+            pe,
+            rows=rows,
+            cols=cols,
+            captured=captured,
+            drained=drained,
+            o_c=self.o_c,
+        )
+        m.d.comb += [drain_enable.eq(leaving[0]), done.eq(leaving[1])]
         with m.If(last):
             m.d.sync += pending.eq(1)
-        with m.Elif(drain_enable & last_row):
+        with m.Elif(done):
             m.d.sync += pending.eq(0)
         return m

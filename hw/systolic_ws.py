@@ -13,11 +13,12 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from hw.chain import Chain, ChainConfig, Link
+from hw.edge import encode
 from hw.engine import Dataflow, EngineConfig, GemmEngine, ceil_div
 from hw.memory import Memory, MemoryShape
 from hw.skew import Skew, SkewShape, delayed
 from pe.config import integer
-from pe.mac import MacConfig
+from pe.element import PeConfig
 from pe.share import share
 from pe.unit import Unit
 
@@ -33,8 +34,7 @@ class SystolicWsConfig(EngineConfig):
 
     @property
     def name(self) -> str:
-        slug = self.pe_config.operands_slug
-        return f"systolic_ws_{self.rows}x{self.cols}x{self.depth}_{self.pe}_{slug}"
+        return f"systolic_ws_{self.rows}x{self.cols}x{self.depth}_{self.pe_config.name}"
 
 
 class CellWs(Unit):
@@ -54,21 +54,21 @@ class CellWs(Unit):
         Partial sum, passed down after one cycle.
     """
 
-    config: MacConfig
+    config: PeConfig
 
-    def __init__(self, config: MacConfig) -> None:
+    def __init__(self, config: PeConfig) -> None:
         super().__init__(
             config,
             {
-                "i_a": In(config.a_shape),
+                "i_a": In(config.a_port),
                 "i_swap": In(1),
-                "i_b": In(config.b_shape),
+                "i_b": In(config.b_port),
                 "load": In(1),
-                "i_sum": In(config.accumulator_shape),
-                "o_a": Out(config.a_shape),
+                "i_sum": In(config.state_shape),
+                "o_a": Out(config.a_port),
                 "o_swap": Out(1),
-                "o_b": Out(config.b_shape),
-                "o_sum": Out(config.accumulator_shape),
+                "o_b": Out(config.b_port),
+                "o_sum": Out(config.state_shape),
             },
         )
 
@@ -78,23 +78,12 @@ class CellWs(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        a = Signal(self.config.a_shape, reset_less=True)
+        a = Signal(self.config.a_port, reset_less=True)
         swap = Signal()
-        weight = Signal(self.config.b_shape, reset_less=True)
-        next_weight = Signal(self.config.b_shape, reset_less=True)
-        total = Signal(self.config.accumulator_shape)
-        partial_sum = Signal(self.config.accumulator_shape, reset_less=True)
-        share(
-            m,
-            platform,
-            "step",
-            self.config.step,
-            self.config,
-            a=a,
-            b=weight,
-            addend=self.i_sum,
-            sum=total,
-        )
+        weight = Signal(self.config.b_port, reset_less=True)
+        next_weight = Signal(self.config.b_port, reset_less=True)
+        partial_sum = Signal(self.config.state_shape, reset_less=True)
+        total = self.config.step(m, platform, a, weight, self.i_sum)
         m.d.comb += [
             self.o_a.eq(a),
             self.o_swap.eq(swap),
@@ -109,7 +98,7 @@ class CellWs(Unit):
         return m
 
 
-def row_of_cells(cols: int, pe: MacConfig) -> ChainConfig:
+def row_of_cells(cols: int, pe: PeConfig) -> ChainConfig:
     """A row: A travels right, partial sums and next weights cross it."""
     return ChainConfig(
         name=f"row_ws_{cols}_{pe.name}",
@@ -130,7 +119,7 @@ def row_of_cells(cols: int, pe: MacConfig) -> ChainConfig:
     )
 
 
-def grid_of_cells(rows: int, cols: int, pe: MacConfig) -> ChainConfig:
+def grid_of_cells(rows: int, cols: int, pe: PeConfig) -> ChainConfig:
     """A stack of rows: partial sums travel down, next weights travel up."""
     return ChainConfig(
         name=f"grid_ws_{rows}x{cols}_{pe.name}",
@@ -252,6 +241,46 @@ def row_of_accumulators(cols: int, shape: MemoryShape) -> ChainConfig:
     )
 
 
+class ResolvedColumn(Unit):
+    """The carry-propagate adder at the bottom of a column.
+
+    Members
+    -------
+    i_state : In(state_shape)
+        Running sum.
+    o_number : Out(accumulator_shape)
+        The number it stands for, `PeConfig.resolve_latency` cycles later.
+    """
+
+    config: PeConfig
+
+    def __init__(self, config: PeConfig) -> None:
+        members = {"i_state": In(config.state_shape), "o_number": Out(config.accumulator_shape)}
+        super().__init__(config, members)
+
+    @property
+    def name(self) -> str:
+        return f"resolve_{self.config.name}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.o_number.eq(self.config.resolve(m, self.i_state))
+        return m
+
+
+def row_of_resolvers(cols: int, pe: PeConfig) -> ChainConfig:
+    """The carry-propagate adders of all columns."""
+    return ChainConfig(
+        name=f"resolvers_{cols}_{pe.name}",
+        summary="the carry-propagate adders of all columns",
+        instance="col",
+        unit_class=ResolvedColumn,
+        unit_config=pe,
+        count=cols,
+        links=(("i_state", Link.LANE), ("o_number", Link.LANE)),
+    )
+
+
 class SystolicWs(GemmEngine):
     """Weight-stationary systolic array of ``rows x cols`` PEs; see `GemmEngine` for the streams.
 
@@ -276,7 +305,18 @@ class SystolicWs(GemmEngine):
     @property
     def latency(self) -> int:  # type: ignore[override]
         """Cycles from a tile's last beat of A taken to its first row of C offered."""
-        return self.config.rows + self.config.cols + 2
+        return self.config.rows + self.config.cols + 2 + self._sum_delay
+
+    @property
+    def _edge_delay(self) -> int:
+        """Cycles in which operands are recoded at the edge."""
+        return int(self.config.pe_config.encoder is not None)
+
+    @property
+    def _sum_delay(self) -> int:
+        """Cycles that a partial sum takes longer: encoder, pipelined PE, resolution of carries."""
+        pe = self.config.pe_config
+        return self._edge_delay + pe.latency + (pe.resolve_latency or 0)
 
     @property
     def macs_per_cycle(self) -> int:
@@ -288,12 +328,20 @@ class SystolicWs(GemmEngine):
 
         The swap crosses the array, then the next weights are shifted in.
         """
-        return self.config.rows + max(1, self.config.rows + self.config.cols - 2)
+        return self.config.rows + max(1, self._crossing)
 
-    cycle_formula = (
-        "about rows + ceil(K/rows) * sum over tiles of max(M_tile, W) + rows + cols + 2 "
-        "+ M_last, W = rows + max(1, rows + cols - 2); exactly: SystolicWs.cycles"
-    )
+    @property
+    def _crossing(self) -> int:
+        """Cycles from the first A beat of a K-slice to the swap of the last weight."""
+        return self.config.rows + self.config.cols - 2 + self._edge_delay
+
+    @property
+    def cycle_formula(self) -> str:  # type: ignore[override]
+        rows = self.config.rows
+        return (
+            f"about {rows} + ceil(K/{rows}) * sum over tiles of max(M_tile, {self.weight_cycles}) "
+            f"+ {self.latency} + M_last; exactly: SystolicWs.cycles"
+        )
 
     def cycles(self, m: int, k: int, n: int) -> int:
         slices = ceil_div(k, self.slice_k)
@@ -330,7 +378,7 @@ class SystolicWs(GemmEngine):
         load = Signal()
         weights_ready = Signal()
         loaded = Signal(range(rows + 1))
-        crossing = Signal(range(max(1, rows + cols - 2)))
+        crossing = Signal(range(max(1, self._crossing)))
         m.d.comb += [
             weights_ready.eq(loaded == rows),
             self.i_b.ready.eq(~weights_ready & (crossing == 0)),
@@ -359,7 +407,7 @@ class SystolicWs(GemmEngine):
             tile_end.eq(slice_end & self.i_a.payload.last),
         ]
         with m.If(swap):
-            m.d.sync += [loaded.eq(0), crossing.eq(max(0, rows + cols - 3))]
+            m.d.sync += [loaded.eq(0), crossing.eq(max(0, self._crossing - 1))]
         with m.If(accept):
             m.d.sync += [slice_start.eq(self.i_a.payload.end), row.eq(row + 1)]
         with m.If(slice_end):
@@ -371,10 +419,12 @@ class SystolicWs(GemmEngine):
                     m.d.sync += last_rows[b].eq(row)
 
         operands = Signal(rows * pe.width_a)
-        staggered = Signal.like(operands)
-        sums = Signal(cols * pe.width_acc)
         m.d.comb += operands.eq(Mux(accept, self.i_a.payload.data.as_value(), 0))
-        share(m, platform, "skew", Skew, SkewShape(rows, pe.width_a), i=operands, o=staggered)
+        codes = encode(m, platform, pe, operands, rows)
+        staggered = Signal.like(codes)
+        sums = Signal(cols * pe.state_shape.width)
+        swap_taps = delayed(m, "swap_line", swap, rows - 1 + self._edge_delay)
+        share(m, platform, "skew", Skew, SkewShape(rows, pe.code_width), i=codes, o=staggered)
         share(
             m,
             platform,
@@ -382,17 +432,29 @@ class SystolicWs(GemmEngine):
             Chain,
             grid_of_cells(rows, cols, pe),
             i_a=staggered,
-            i_swap=Cat(delayed(m, "swap_line", swap, rows - 1)),
+            i_swap=Cat(swap_taps[self._edge_delay :]),
             load=load,
             i_b=self.i_b.payload.data,
-            i_sum=Const(0, cols * pe.width_acc),
+            i_sum=Const(0, cols * pe.state_shape.width),
             o_sum=sums,
         )
+        numbers = sums
+        if pe.resolve_latency is not None:
+            numbers = Signal(cols * pe.width_acc)
+            share(
+                m,
+                platform,
+                "resolvers",
+                Chain,
+                row_of_resolvers(cols, pe),
+                i_state=sums,
+                o_number=numbers,
+            )
 
         # Accumulators: the step of a beat meets its partial sum at the bottom of the array.
         step = Cat(accept, self.i_a.payload.first, fill_bank, row)
-        step_at_bottom = delayed(m, "step_line", step, rows)[-1]
-        end_at_bottom = delayed(m, "end_line", tile_end, rows + cols)[-1]
+        step_at_bottom = delayed(m, "step_line", step, rows + self._sum_delay)[-1]
+        end_at_bottom = delayed(m, "end_line", tile_end, rows + cols + self._sum_delay)[-1]
         leave_row = Signal(address_range)
         leave_enable = Signal()
         leave_last = Signal()
@@ -403,7 +465,7 @@ class SystolicWs(GemmEngine):
             Chain,
             row_of_accumulators(cols, bank_shape),
             i_step=step_at_bottom,
-            i_sum=sums,
+            i_sum=numbers,
             leave_bank=leave_bank,
             leave_address=leave_row,
             leave_enable=leave_enable,

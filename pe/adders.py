@@ -47,8 +47,8 @@ def add(m: Module, kind: str, a: Value, b: Value) -> Value:
         One of `ADDERS`.
     """
     width = len(a)
-    propagate = Signal(width, name="propagate")
-    generate = Signal(width, name="generate")
+    propagate = Signal(width, name="propagates")
+    generate = Signal(width, name="generates")
     m.d.comb += [propagate.eq(a ^ b), generate.eq(a & b)]
     # The carry out of the top position is not needed.
     carries, alive = list(generate)[:-1], list(propagate)[:-1]

@@ -43,8 +43,16 @@ def nested(doc: str, factory: "type[Config]") -> Any:
     return dataclasses.field(default_factory=factory, metadata={"doc": doc, "type": factory})
 
 
+def same_as(config: "type[Config]", name: str, default: Any) -> Any:
+    """Declare a field as another config declares it."""
+    metadata = config.__dataclass_fields__[name].metadata
+    return dataclasses.field(default=default, metadata=metadata)
+
+
 @dataclass_transform(
-    frozen_default=True, kw_only_default=True, field_specifiers=(integer, flag, choice, nested)
+    frozen_default=True,
+    kw_only_default=True,
+    field_specifiers=(integer, flag, choice, nested, same_as),
 )
 class Config:
     """Base of all configs: subclasses become frozen, keyword-only dataclasses.

@@ -10,7 +10,7 @@ of C. R. Baugh, B. A. Wooley (1973).
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
@@ -54,6 +54,10 @@ class BitHeap:
         The bits.
     constant
         What is to be added besides; `reduce` puts it among the bits.
+    period
+        Carries stop at every so many columns, where the bits below are known to add up to less.
+    overflow
+        Carries out of the last column.
     cells
         Counters placed so far, by kind: ``"3:2"``, ``"2:2"``; a 4:2 counter is two of 3:2.
     """
@@ -61,6 +65,8 @@ class BitHeap:
     width: int
     columns: list[list[Bit]] = field(init=False)
     constant: int = 0
+    period: int = 0
+    overflow: list[Bit] = field(default_factory=list)
     cells: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -73,7 +79,7 @@ class BitHeap:
 
     def add(self, value: Value, weight: int = 0, arrival: int = 0) -> None:
         """Add ``value * 2**weight``, its sign bit folded."""
-        bits = list(value.as_unsigned() if value.shape().signed else value)
+        bits = list(value.as_unsigned())
         if value.shape().signed:
             top = weight + len(bits) - 1
             self.constant -= 1 << top
@@ -92,16 +98,18 @@ class BitHeap:
         self._place_constant()
         return max(len(column) for column in self.columns)
 
-    def flatten(self) -> Value:
-        """Return the bits side by side, column 0 first; the constant stays in the heap."""
+    def flatten(self) -> list[Value]:
+        """Return the bits, column 0 first; the constant stays in the heap."""
         self._take_constant()
-        return Cat(bit.value for column in self.columns for bit in column)
+        return [_value(bit) for column in self.columns for bit in column]
 
     @classmethod
-    def unflatten(cls, value: Value, heights: Sequence[int], constant: int) -> "BitHeap":
-        """Return the heap of the given heights whose `flatten` is `value`."""
-        heap = cls(len(heights), constant=constant)
-        bits = iter(value)
+    def unflatten(
+        cls, values: Iterable[Value], heights: Sequence[int], constant: int = 0, period: int = 0
+    ) -> "BitHeap":
+        """Return the heap of the given heights whose `flatten` is `values`."""
+        heap = cls(len(heights), constant, period)
+        bits = iter(values)
         for weight, height in enumerate(heights):
             for _ in range(height):
                 heap.add_bit(next(bits), weight)
@@ -113,6 +121,7 @@ class BitHeap:
         schedule: str = DADDA,
         counters: str = THREE_TWO,
         levels: int | None = None,
+        absorb: bool = False,
     ) -> int:
         """Reduce the heap to at most two bits a column, or by so many levels of counters.
 
@@ -127,6 +136,8 @@ class BitHeap:
             ``"3:2"`` full adders, or ``"4:2"`` pairs of them with a carry to their neighbour.
         levels
             Levels of counters, by default as many as it takes.
+        absorb
+            Leave no constant beside another bit.
 
         Returns
         -------
@@ -134,8 +145,10 @@ class BitHeap:
             Levels placed.
         """
         done = 0
-        while self.height > 2 and done != levels:
-            self._level(m, schedule, counters)
+        while done != levels and (
+            self.height > 2 or (absorb and any(map(_constant, self.columns)))
+        ):
+            self._level(m, schedule, counters, absorb)
             done += 1
         return done
 
@@ -161,7 +174,7 @@ class BitHeap:
             self.columns[weight] = [bit for bit in column if bit is not _ONE]
         self.constant &= (1 << self.width) - 1
 
-    def _level(self, m: Module, schedule: str, counters: str) -> None:
+    def _level(self, m: Module, schedule: str, counters: str, absorb: bool) -> None:
         """Place one level of counters."""
         ratio = 2.0 if counters == FOUR_TWO else 1.5
         goal = 2
@@ -172,12 +185,14 @@ class BitHeap:
         for weight, column in enumerate(self.columns):
             waiting = sorted(column, key=lambda bit: bit.arrival)
             done, links = carried, chain
+            if self.period and weight % self.period == 0:
+                done, links = [], []
             carried, chain = [], []
             while len(waiting) > 1:
                 excess = len(waiting) + len(done) + len(links) - goal
-                if schedule == DADDA and excess <= 0:
+                if schedule == DADDA and excess <= 0 and not (absorb and _constant(waiting)):
                     break
-                reduction = 3 if schedule == WALLACE else excess
+                reduction = 3 if schedule == WALLACE else max(excess, 1)
                 if counters == FOUR_TWO and reduction >= 3 and len(waiting) >= 4:
                     middle, link = self._count(m, weight, waiting[:3])
                     chain.append(link)
@@ -190,6 +205,7 @@ class BitHeap:
                 done.append(total)
                 carried.append(carry)
             self.columns[weight] = done + links + waiting
+        self.overflow += carried + chain
 
     def _count(self, m: Module, weight: int, inputs: Sequence[Bit]) -> tuple[Bit, Bit]:
         """Place a counter of two or three bits; return its sum and its carry."""
@@ -215,6 +231,11 @@ class BitHeap:
         else:
             m.d.comb += carry.eq(values[0])
         return Bit(total, ready + _SUM_DELAY), Bit(carry, ready + _CARRY_DELAY)
+
+
+def _constant(bits: Sequence[Bit]) -> bool:
+    """Tell whether a constant stands beside another bit."""
+    return len(bits) > 1 and any(bit.value is None for bit in bits)
 
 
 def _value(bit: Bit) -> Value:

@@ -4,79 +4,27 @@ Source: the baseline MAC of "Exploring the Performance Improvement of Tensor Pro
 through Transformation in the Bit-weight Dimension of MACs" (HPCA 2025), section II.
 """
 
-from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
-from pe.config import Config, flag, integer
+from pe.element import PeConfig
 from pe.share import share
 from pe.unit import Unit
 
 
-def accumulator_bits(k: int, width_a: int, width_b: int, signed_a: bool, signed_b: bool) -> int:
-    """Return the least width in bits that holds every sum of `k` products exactly.
-
-    The accumulator is signed when either operand is.
-    """
-    lowest_a, highest_a = _extremes(width_a, signed_a)
-    lowest_b, highest_b = _extremes(width_b, signed_b)
-    products = [x * y for x in (lowest_a, highest_a) for y in (lowest_b, highest_b)]
-    highest, lowest = k * max(products), k * min(products)
-    magnitude = max(highest.bit_length(), (-lowest - 1).bit_length() if lowest < 0 else 0)
-    return magnitude + (signed_a or signed_b)
-
-
-def _extremes(width: int, is_signed: bool) -> tuple[int, int]:
-    return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if is_signed else (0, (1 << width) - 1)
-
-
-class MacConfig(Config):
+class MacConfig(PeConfig):
     """Widths and signedness of a plain MAC."""
 
-    width_a: int = integer("bits of operand A", 2, 16, default=8)
-    width_b: int = integer("bits of operand B", 2, 16, default=8)
-    width_acc: int = integer("bits of the accumulator", 4, 63, default=32)
-    signed_a: bool = flag("operand A is two's complement", default=True)
-    signed_b: bool = flag("operand B is two's complement", default=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        least = accumulator_bits(1, self.width_a, self.width_b, self.signed_a, self.signed_b)
-        if self.width_acc < least:
-            raise ValueError(
-                f"width_acc: {self.width_acc} bits cannot hold one product; "
-                f"at least {least} are needed"
-            )
+    kind = "mac"
 
     @property
-    def operands_slug(self) -> str:
-        """Operand and accumulator widths as they stand in module names, e.g. ``w8a8acc32``."""
-        b = f"w{'' if self.signed_b else 'u'}{self.width_b}"
-        a = f"a{'' if self.signed_a else 'u'}{self.width_a}"
-        return f"{b}{a}acc{self.width_acc}"
+    def units(self) -> tuple[type[Unit], ...]:
+        return (MultiplyAdd,)
 
-    @property
-    def name(self) -> str:
-        return f"mac_{self.operands_slug}"
-
-    @property
-    def a_shape(self) -> Shape:
-        """Shape of operand A."""
-        return Shape(self.width_a, self.signed_a)
-
-    @property
-    def b_shape(self) -> Shape:
-        """Shape of operand B."""
-        return Shape(self.width_b, self.signed_b)
-
-    @property
-    def accumulator_shape(self) -> Shape:
-        """Shape of the running sum; signed when either operand is."""
-        return Shape(self.width_acc, self.signed_a or self.signed_b)
-
-    @property
-    def step(self) -> type["MultiplyAdd"]:
-        """The component that adds one product to a running sum."""
-        return MultiplyAdd
+    def step(self, m: Module, platform: object, a: Value, b: Value, addend: Value) -> Value:
+        total = Signal(self.state_shape)
+        share(m, platform, "step", MultiplyAdd, self, a=a, b=b, addend=addend, sum=total)
+        return total
 
 
 class MultiplyAdd(Unit):

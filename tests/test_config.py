@@ -9,7 +9,8 @@ import pytest
 from hw.catalog import DESIGNS
 from hw.engine import EngineConfig
 from pe.config import Config, allowed_text, choice, flag, integer, nearest, nested, parameters
-from pe.mac import MacConfig, accumulator_bits
+from pe.element import accumulator_bits
+from pe.mac import MacConfig
 
 
 class Inner(Config):

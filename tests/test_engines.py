@@ -16,7 +16,7 @@ from helpers import SEED, Product, config_of, designs, random_generator, random_
 from hw.catalog import DESIGNS, Design, Kind
 from hw.engine import GemmEngine
 from pe.config import Config
-from pe.mac import accumulator_bits
+from pe.element import accumulator_bits
 from pe.registry import PES
 from sim.simulate import Outcome, run_products
 

@@ -148,8 +148,6 @@ def _buffer(
                 if groups[-1] and sum(load for _, _, load in groups[-1]) + sink[2] > limit:
                     groups.append([])
                 groups[-1].append(sink)
-            if len(groups) == len(level):
-                break  # every sink alone is a full load already
             above = []
             for group in groups:
                 highest += 1

@@ -1,0 +1,154 @@
+"""What every processing element has: operands, an accumulator, and a step that joins them.
+
+An engine owns the registers: operands, running sum, drain. A PE says what happens between them,
+in combinational units that `PeConfig.step` places with `PeConfig.latency` registers between them.
+The running sum is `state_weights`: bits of any weight that add up to it, so that it may be in
+carry-save form; `PeConfig.resolve` then makes a number of it outside the accumulation loop.
+"""
+
+from typing import ClassVar
+
+from amaranth.hdl import Module, Shape, Value, unsigned
+
+from pe.config import Config, flag, integer
+from pe.unit import Unit
+
+
+def accumulator_bits(k: int, width_a: int, width_b: int, signed_a: bool, signed_b: bool) -> int:
+    """Return the least width in bits that holds every sum of `k` products exactly.
+
+    The accumulator is signed when either operand is.
+    """
+    lowest_a, highest_a = extremes(width_a, signed_a)
+    lowest_b, highest_b = extremes(width_b, signed_b)
+    products = [x * y for x in (lowest_a, highest_a) for y in (lowest_b, highest_b)]
+    highest, lowest = k * max(products), k * min(products)
+    magnitude = max(highest.bit_length(), (-lowest - 1).bit_length() if lowest < 0 else 0)
+    return magnitude + (signed_a or signed_b)
+
+
+def extremes(width: int, is_signed: bool) -> tuple[int, int]:
+    """Return the least and the greatest integer of a width in bits."""
+    return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if is_signed else (0, (1 << width) - 1)
+
+
+class PeConfig(Config):
+    """Operands and accumulator of a processing element.
+
+    A step adds `terms` products to the running sum. Operand zero in all terms leaves the sum's
+    value as it is, so that an engine may fill bubbles with zeros.
+    """
+
+    kind: ClassVar[str]
+    """How the registry, module names and the command line call it."""
+
+    width_a: int = integer("bits of operand A", 2, 16, default=8)
+    width_b: int = integer("bits of operand B", 2, 16, default=8)
+    width_acc: int = integer("bits of the accumulator", 4, 63, default=32)
+    signed_a: bool = flag("operand A is two's complement", default=True)
+    signed_b: bool = flag("operand B is two's complement", default=True)
+    terms: int = integer("products that a step sums", 1, 64, default=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        least = accumulator_bits(
+            self.terms, self.width_a, self.width_b, self.signed_a, self.signed_b
+        )
+        if self.width_acc < least:
+            raise ValueError(
+                f"width_acc: {self.width_acc} bits cannot hold one step's sum; "
+                f"at least {least} are needed"
+            )
+
+    @property
+    def operands_slug(self) -> str:
+        """Operand and accumulator widths as they stand in module names, e.g. ``w8a8acc32``."""
+        b = f"w{'' if self.signed_b else 'u'}{self.width_b}"
+        a = f"a{'' if self.signed_a else 'u'}{self.width_a}"
+        terms = f"x{self.terms}" if self.terms > 1 else ""
+        return f"{b}{a}acc{self.width_acc}{terms}"
+
+    @property
+    def slug(self) -> str:
+        """The kind and its options as they stand in module names."""
+        return self.kind
+
+    @property
+    def name(self) -> str:
+        return f"{self.slug}_{self.operands_slug}"
+
+    @property
+    def a_shape(self) -> Shape:
+        """Shape of an element of A."""
+        return Shape(self.width_a, self.signed_a)
+
+    @property
+    def b_shape(self) -> Shape:
+        """Shape of an element of B."""
+        return Shape(self.width_b, self.signed_b)
+
+    @property
+    def accumulator_shape(self) -> Shape:
+        """Shape of the sum; signed when either operand is."""
+        return Shape(self.width_acc, self.signed_a or self.signed_b)
+
+    @property
+    def code_width(self) -> int:
+        """Bits of an element of A between the edge of an engine and its PEs."""
+        return self.width_a
+
+    @property
+    def encoder(self) -> type[Unit] | None:
+        """Combinational unit at the engine's edge, ``i_element`` of A to ``o_code``, if any."""
+        return None
+
+    @property
+    def a_port(self) -> Shape:
+        """Shape of what a step takes of A: `terms` codes, the first in the low bits."""
+        return self.a_shape if self.terms == 1 else unsigned(self.terms * self.code_width)
+
+    @property
+    def b_port(self) -> Shape:
+        """Shape of what a step takes of B: `terms` elements, the first in the low bits."""
+        return self.b_shape if self.terms == 1 else unsigned(self.terms * self.width_b)
+
+    @property
+    def state_weights(self) -> tuple[int, ...]:
+        """Weight of each bit of the running sum, as an exponent of 2; modulo ``2**width_acc``."""
+        return tuple(range(self.width_acc))
+
+    @property
+    def state_shape(self) -> Shape:
+        """Shape of the running sum."""
+        return self.accumulator_shape
+
+    @property
+    def resolve_latency(self) -> int | None:
+        """Cycles that `resolve` takes, initiation interval 1; `None` where it is not needed."""
+        return None
+
+    def resolve(self, m: Module, state: Value) -> Value:
+        """Place what makes a number, `accumulator_shape`, of a running sum, and return it."""
+        return state
+
+    @property
+    def latency(self) -> int:
+        """Cycles from operands to the running sum that follows from them."""
+        return 0
+
+    @property
+    def units(self) -> tuple[type[Unit], ...]:
+        """Combinational units of a step in order, each built from this config or a part of it."""
+        raise NotImplementedError
+
+    def step(self, m: Module, platform: object, a: Value, b: Value, addend: Value) -> Value:
+        """Place a step in `m` and return the running sum that follows.
+
+        Parameters
+        ----------
+        a, b
+            Operands, `a_port` and `b_port`; they are needed `latency` cycles before the rest.
+        addend
+            The running sum so far, `state_shape`.
+        """
+        raise NotImplementedError

@@ -1,0 +1,185 @@
+# amaranth: UnusedElaboratable=no
+"""A running sum that is added to without carry propagation.
+
+The columns that products reach are in carry-save form: up to two bits each. Above them the sum
+only ever counts by -1, 0 or 1, so that it is kept as groups of bits with carries between them that
+wait a cycle: far fewer registers than a second bit in every column.
+
+Products come biased, so that they are not negative and no sign need be extended: the bias is taken
+away again as a constant, which above the products' columns is the -1 of the count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+
+from pe.adders import add
+from pe.heap import BitHeap
+
+GROUP = 8
+"""Bits of a group above the products' columns."""
+
+
+@dataclass(frozen=True)
+class RunningSum:
+    """Layout of a running sum, and what adds to it.
+
+    Attributes
+    ----------
+    width
+        The sum counts modulo ``2**width``.
+    heights
+        Bits in each column of the biased product that a cycle adds, at most two.
+    constant
+        What a cycle adds besides, less than 0: the bias of the product is taken away.
+    schedule, counters
+        As `BitHeap.reduce` takes them.
+    """
+
+    width: int
+    heights: tuple[int, ...]
+    constant: int
+    schedule: str
+    counters: str
+
+    @property
+    def split(self) -> int:
+        """Columns in carry-save form; groups begin here."""
+        return min(self.width, len(self.heights) + 1)
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """Weight of each bit of the state, as an exponent of 2.
+
+        First a word of `width` bits, then the second bits of columns, then carries into groups.
+        """
+        doubled, overflow = _layout(self)
+        bases = range(self.split, self.width, GROUP)
+        carries = [
+            base
+            for base in bases
+            for _ in range(overflow if base == self.split else min(overflow, 2))
+        ]
+        return (*range(self.width), *doubled, *carries)
+
+    def add(self, m: Module, product: Sequence[Value], state: Value) -> Value:
+        """Return the state after a product is added.
+
+        Parameters
+        ----------
+        product
+            Bits of a heap of the given heights, as `BitHeap.flatten` gives them.
+        state
+            Bits of the weights `weights`.
+        """
+        doubled, overflow = _layout(self)
+        heap = self.low(m, product, state, doubled)
+        word = [column[0].value for column in heap.columns]
+        seconds = [
+            column[1].value if len(column) > 1 else Const(0, 1)
+            for column in (heap.columns[weight] for weight in doubled)
+        ]
+        waiting = list(state[self.width + len(doubled) :])
+        carries = [bit.value for bit in heap.overflow] if waiting else []
+        for base in range(self.split, self.width, GROUP):
+            group = state[base : min(base + GROUP, self.width)]
+            count, waiting = waiting[:overflow], waiting[overflow:]
+            bits, out = _count(m, group, count)
+            word += bits
+            carries += out if base + GROUP < self.width else []
+        return Cat(*word, *seconds, *carries)
+
+    def low(
+        self, m: Module, product: Sequence[Value], state: Value, doubled: Sequence[int]
+    ) -> BitHeap:
+        """Return the columns in carry-save form, reduced, with `doubled` columns of two bits."""
+        constant = self.constant % (1 << self.split)
+        heights = self.heights[: self.split]
+        heights += (0,) * (self.split - len(heights))
+        heap = BitHeap.unflatten(product[: sum(heights)], heights, constant)
+        for weight in range(self.split):
+            heap.add_bit(state[weight], weight)
+        for i, weight in enumerate(doubled):
+            heap.add_bit(state[self.width + i], weight)
+        heap.reduce(m, self.schedule, self.counters, absorb=True)
+        return heap
+
+
+@cache
+def _layout(running: RunningSum) -> tuple[tuple[int, ...], int]:
+    """Return the columns that have two bits, and how many carries leave the last one.
+
+    What leaves a cycle must be what enters the next: the fixed point, from one bit a column on.
+    """
+    product = list(Signal(sum(running.heights)))
+    doubled: tuple[int, ...] = ()
+    while True:
+        state = Signal(running.width + len(doubled))
+        heap = running.low(Module(), product, state, doubled)
+        found = tuple(weight for weight, height in enumerate(heap.heights) if height == 2)
+        found = tuple(sorted({*found, *doubled}))
+        if found == doubled:
+            assert 1 <= len(heap.overflow) <= 2
+            return doubled, len(heap.overflow)
+        doubled = found
+
+
+def _count(m: Module, group: Value, carries: Sequence[Value]) -> tuple[list[Value], list[Value]]:
+    """Return a group after it counts by its carries less one, and the carries out of it.
+
+    The carries out are one more than what overflows, since the next group too counts one less.
+    """
+    up, down = Signal(name="up"), Signal(name="down")
+    first, second = [*carries, Const(0, 1)][:2]
+    m.d.comb += [up.eq(first & second), down.eq(~(first | second))]
+    bits = [group[0] ^ (up | down)]
+    for i in range(1, len(group)):
+        below = group[:i]
+        bits.append(group[i] ^ ((up & below.all()) | (down & ~below.any())))
+    return bits, [~(down & ~group.any()), up & group.all()][: len(carries)]
+
+
+RESOLVE_LATENCY = 2
+"""Cycles from a running sum to the number that `resolve` makes of it."""
+
+
+def resolve(m: Module, adder: str, weights: Sequence[int], state: Value) -> Value:
+    """Return the number that a running sum stands for: its carries propagated, a third at a time.
+
+    Pipelined: latency `RESOLVE_LATENCY`, initiation interval 1.
+
+    Parameters
+    ----------
+    adder
+        One of `pe.adders.ADDERS`.
+    weights
+        Of the bits of the state; the number has as many bits as the greatest of them says.
+    """
+    width = max(weights) + 1
+    heap = BitHeap(width)
+    for weight, bit in zip(weights, state.as_unsigned(), strict=True):
+        heap.add_bit(bit, weight)
+    heap.reduce(m)
+    x, y = heap.rows()
+    # The first part comes after a counter, and so is the smallest.
+    ends = [width // 4, width // 4 + (3 * width + 7) // 8, width]
+    carry: Value = Const(0, 1)
+    resolved: Value = Cat()
+    for part, (start, end) in enumerate(pairwise([0, *ends])):
+        # The carry in a column of its own: twice 1 is a carry into the next.
+        a, b = Cat(carry, x[: end - start], 0), Cat(carry, y[: end - start], 0)
+        total = Signal(len(a), name=f"part_{part}")
+        m.d.comb += total.eq(add(m, adder, a, b))
+        resolved = Cat(resolved, total[1:-1])
+        if end == width:
+            return resolved
+        registers = []
+        left = {"x": x[end - start :], "y": y[end - start :], "carry": total[-1]}
+        for name, value in (left | {"resolved": resolved}).items():
+            registers.append(Signal(len(value), name=f"{name}_{part}", reset_less=True))
+            m.d.sync += registers[-1].eq(value)
+        x, y, carry, resolved = registers
+    raise AssertionError
