@@ -10,6 +10,16 @@ from hw.gemm_core import GemmCore
 from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
 from pe.config import Config, nearest
+from pe.encoders import (
+    BitConfig,
+    BitEncoder,
+    BoothConfig,
+    BoothEncoder,
+    CsdConfig,
+    CsdEncoder,
+    EntConfig,
+    EntEncoder,
+)
 from pe.mac import MacConfig, MultiplyAccumulate, MultiplyAdd
 from pe.unit import Unit
 
@@ -73,6 +83,42 @@ DESIGNS: dict[str, Design] = {
             golden="golden.mac:multiply_accumulate",
             source=f"{_TPE}, section II",
             summary="multiply-accumulate PE with registered operands",
+        ),
+        Design(
+            name="booth_encoder",
+            kind=Kind.FUNCTION_UNIT,
+            config=BoothConfig,
+            component=BoothEncoder,
+            golden="golden.digits:ports",
+            source=f"{_TPE}, section II; MacSorley, Proc. IRE 1961",
+            summary="modified Booth digits, radix 4, -2 to 2, independent of each other",
+        ),
+        Design(
+            name="ent_encoder",
+            kind=Kind.FUNCTION_UNIT,
+            config=EntConfig,
+            component=EntEncoder,
+            golden="golden.digits:ports",
+            source=f"EN-T, arXiv 2404.11887; {_TPE}",
+            summary="EN-T digits of the magnitude, radix 4, -1 to 2, with a carry chain",
+        ),
+        Design(
+            name="csd_encoder",
+            kind=Kind.FUNCTION_UNIT,
+            config=CsdConfig,
+            component=CsdEncoder,
+            golden="golden.digits:ports",
+            source="Reitwiesner, Binary Arithmetic, Advances in Computers 1960",
+            summary="canonical signed digits, radix 2, -1 to 1, as few as can be",
+        ),
+        Design(
+            name="bit_encoder",
+            kind=Kind.FUNCTION_UNIT,
+            config=BitConfig,
+            component=BitEncoder,
+            golden="golden.digits:ports",
+            source=f"{_TPE}, section II",
+            summary="plain bits as digits, radix 2, the top one of a signed operand negative",
         ),
         Design(
             name="systolic",

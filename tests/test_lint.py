@@ -69,6 +69,13 @@ def test_presets(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("signed", [False, True])
 def test_function_units(name: str, signed: bool, tmp_path: Path) -> None:
     config = config_of(
-        DESIGNS[name], width_a=2, width_b=7, width_acc=9, signed_a=signed, signed_b=signed
+        DESIGNS[name],
+        width=7,
+        signed=signed,
+        width_a=2,
+        width_b=7,
+        width_acc=9,
+        signed_a=signed,
+        signed_b=signed,
     )
     assert warnings(DESIGNS[name].component, config, tmp_path) == []

@@ -31,7 +31,7 @@ SETS = 2000
 SHAPES = [(3, 12, 2), (7, 9, 5), (1, 1, 1), (9, 7, 6), (32, 2, 20)]
 
 SETTINGS: Mapping[Kind, Mapping[str, int]] = {
-    Kind.FUNCTION_UNIT: {"width_a": 5, "width_b": 6, "width_acc": 14},
+    Kind.FUNCTION_UNIT: {"width": 7, "width_a": 5, "width_b": 6, "width_acc": 14},
     Kind.GEMM_ENGINE: {"rows": 3, "cols": 2, "depth": 4},
     Kind.COMMAND_DEVICE: {"rows": 3, "cols": 2, "depth_a": 512, "depth_b": 512, "depth_c": 512},
 }
@@ -42,7 +42,7 @@ CHANGED = r"o_c: row \d+ changed before it was taken"
 HANGS = r"stopped after \d+ cycles: \d+ of \d+ beats of A"
 COMPLETE = r"o_c: C is complete before A or B"
 LATE = r"o_valid: set \d+ of \d+ is not answered after exactly"
-RESULTS = r"sum: \d+ of \d+ results differ; set \d+"
+RESULTS = r"\w+: \d+ of \d+ results differ; set \d+"
 
 
 @dataclass(frozen=True)
@@ -271,6 +271,42 @@ MUTANTS = [
         "multiply_add: B is taken as unsigned by the multiplier",
         "multiply_add",
         (Edit("multiply_add", r"\$signed\(b\)", "$signed({1'b0, b})"),),
+        RESULTS,
+    ),
+    Mutant(
+        "booth: a zero digit between ones is negative",
+        "booth_encoder",
+        (Edit("booth_encoder", r"(assign negative = \{.*\}) & .*;", r"\1;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "booth: the top digit of an odd width is not sign-extended",
+        "booth_encoder",
+        (Edit("booth_encoder", r"(assign negative = \{) a\[6:5\]", r"\1 1'b0, a[5]"),),
+        RESULTS,
+    ),
+    Mutant(
+        "ent: the magnitude of a negative operand is its complement",
+        "ent_encoder",
+        (Edit("ent_encoder", r"= - a;", "= ~ a;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "ent: a group of 2 carries",
+        "ent_encoder",
+        (Edit("ent_encoder", r"(assign carry\[1\] = magnitude\[1\]) & .*;", r"\1;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "csd: the triple is a difference",
+        "csd_encoder",
+        (Edit("csd_encoder", r"\+ \$signed", "- $signed"),),
+        RESULTS,
+    ),
+    Mutant(
+        "bits: the top bit of a signed operand counts as positive",
+        "bit_encoder",
+        (Edit("bits_encoder", r"assign negative = .*;", "assign negative = 0;"),),
         RESULTS,
     ),
 ]

@@ -66,7 +66,7 @@ def elaborate(emission: Emission, flat: bool, folder: Path) -> Structure:
     Raises
     ------
     ValueError
-        When the design is too large to be flat.
+        When the design is too large to be flat, or has nothing to map.
     """
     source, rtlil, netlist = (folder / f"design.{suffix}" for suffix in ("v", "il", "json"))
     source.write_text(emission.verilog)
@@ -120,6 +120,9 @@ def elaborate(emission: Emission, flat: bool, folder: Path) -> Structure:
     modules = {name: m for name, m in _modules(report).items() if name not in memories}
     children = set(modules) | memories
     logic = [name for name, module in modules.items() if _own(module, children)]
+
+    if not logic:
+        raise ValueError(f"design: {emission.name} has only wires, and no logic to map to cells")
 
     def holding(kinds: tuple[str, ...]) -> frozenset[str]:
         own = {name: _own(modules[name], children) for name in logic}
