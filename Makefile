@@ -13,7 +13,7 @@ SETTINGS = $(foreach setting,$(SET),-s '$(setting)')
 SIZES = $(if $(M),--m '$(M)') $(if $(K),--k '$(K)') $(if $(N),--n '$(N)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint verilog list sim compare bench-sim ppa sweep report doctor clean
+.PHONY: help setup demo test lint verilog list sim compare bench-sim digits ppa sweep report doctor clean
 
 help: ## Show this list
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -50,6 +50,9 @@ compare: $(STAMP) ## Compare DESIGNS with SET on a product of M x K x N
 
 bench-sim: $(STAMP) ## Measure the speed of simulation under cocotb against plain C++
 	@$(BIN)/rtloom bench-sim $(SETTINGS) $(SIZES)
+
+digits: $(STAMP) ## Count the non-zero digits of operands, encoder by encoder
+	@$(BIN)/rtloom digits
 
 ppa: $(STAMP) ## Area, timing and energy of DESIGN with SET in standard cells
 	@$(BIN)/rtloom ppa '$(DESIGN)' $(SETTINGS)

@@ -200,6 +200,24 @@ def _add_periods(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _digits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--width",
+        metavar="BITS",
+        type=_integer(2, 16),
+        default=8,
+        help="bits of an operand (default 8)",
+    )
+    parser.add_argument("--unsigned", action="store_true", help="operands are not negative")
+    parser.add_argument(
+        "--operands",
+        metavar="KIND",
+        nargs="+",
+        help="uniform, normal:SIGMA, digits (default uniform, normal of 10 to 50, digits)",
+    )
+    _add_json(parser)
+
+
 def _ppa(parser: argparse.ArgumentParser) -> None:
     _add_design(parser)
     _add_periods(parser)
@@ -246,6 +264,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str]
     ("compare", "run designs on one product", _compare, "scripts.simulate:run_compare"),
     ("bench-sim", "speed of simulation under cocotb", _bench_sim, "scripts.bench_sim:run"),
     ("demo", "run a real network on the GEMM core", _demo, "scripts.demo:run"),
+    ("digits", "non-zero digits of operands, by encoder", _digits, "scripts.digits:run"),
     ("ppa", "area, timing and energy in standard cells", _ppa, "scripts.ppa.command:run"),
     ("sweep", "measure many designs in parallel", _sweep, "scripts.sweep:run"),
     ("report", "write a page with every table and plot", _report, "scripts.report:run"),

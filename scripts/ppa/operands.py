@@ -137,6 +137,18 @@ def _digits_layers() -> list[tuple[Column, Column]]:
     return found
 
 
+def network_operands(field: PortField) -> tuple[Column, Column]:
+    """Return all activations and all weights of the demo's network, each once, in a field's range.
+
+    The activations are those of every layer for every held-out image.
+    """
+    activations, weights = zip(*_digits_layers(), strict=True)
+    return (
+        _fit(np.concatenate([layer.ravel() for layer in activations]), field),
+        _fit(np.concatenate([layer.ravel() for layer in weights]), field),
+    )
+
+
 def unit_columns(
     design: Design,
     config: Config,
