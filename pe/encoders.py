@@ -146,17 +146,20 @@ def _magnitude(value: Value, signed: bool) -> tuple[Value, Value]:
 
 
 def _ent_carries(groups: Value) -> Value:
-    """Return the carry into each group of two bits."""
-    carries: list[Value] = [Const(0, 1)]
+    """Return the carry out of each group of two bits but the last."""
+    carry: Value = Const(0, 1)
+    carries = []
     for i in range(0, len(groups) - 2, 2):
         low, high = groups[i], groups[i + 1]
-        carries.append((high & low) | (high & carries[-1]))
+        carry = (high & low) | (high & carry)
+        carries.append(carry)
     return Cat(carries)
 
 
 def _ent_codes(groups: Value, carries: Value) -> Value:
-    """Return each group plus its carry, modulo 4."""
-    return groups ^ Cat(Cat(c, c & groups[2 * i]) for i, c in enumerate(carries))
+    """Return each group plus the carry of the one below, modulo 4."""
+    incoming = Cat(Const(0, 1), carries)
+    return groups ^ Cat(Cat(c, c & groups[2 * i]) for i, c in enumerate(incoming))
 
 
 def ent_decode(code: Value, sign: Value) -> BoothDigit:
@@ -176,8 +179,8 @@ def ent_decode(code: Value, sign: Value) -> BoothDigit:
 def csd_digits(value: Value, signed: bool) -> list[SignedBit]:
     """Return the canonical signed digits of `value`, least significant first.
 
-    The bits of ``3 * a`` minus those of ``a`` are the digits of ``2 * a``; the carry chain is that
-    of the addition ``a + 2 * a``.
+    They are those of ``(a + a // 2) - a // 2``, subtracted bit by bit; the carry chain is that of
+    the addition.
 
     Parameters
     ----------
@@ -186,16 +189,15 @@ def csd_digits(value: Value, signed: bool) -> list[SignedBit]:
     signed
         Its bits are two's complement, whatever its shape says.
     """
-    single = value.as_signed() if signed else value.as_unsigned()
-    vectors = _csd(single, single + (single << 1), digits(len(value), signed, CSD))
-    return [SignedBit(*bits) for bits in zip(*vectors, strict=True)]
+    number = value.as_signed() if signed else value.as_unsigned()
+    count = digits(len(value), signed, CSD)
+    vectors = _csd(number >> 1, number + (number >> 1))
+    return [SignedBit(*bits) for bits in zip(*(v[:count] for v in vectors), strict=True)]
 
 
-def _csd(single: Value, triple: Value, count: int) -> SignedBit:
-    """Return the code of `count` digits at once, a bit for each."""
-    return SignedBit(
-        nonzero=(triple ^ single)[1 : count + 1], negative=(single & ~triple)[1 : count + 1]
-    )
+def _csd(half: Value, total: Value) -> SignedBit:
+    """Return the code of all digits, a bit for each."""
+    return SignedBit(nonzero=total ^ half, negative=half & ~total)
 
 
 def bit_digits(value: Value, signed: bool) -> list[SignedBit]:
@@ -310,7 +312,7 @@ class EntEncoder(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         magnitude = Signal(2 * self.config.digits)
-        carry = Signal(self.config.digits)
+        carry = Signal(self.config.digits - 1)
         value, sign = _magnitude(self.a, self.config.signed)
         m.d.comb += [
             self.sign.eq(sign),
@@ -338,10 +340,11 @@ class CsdEncoder(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        triple = Signal(Shape(self.config.width + 2, self.config.signed))
-        nonzero, negative = _csd(self.a, triple, self.config.digits)
+        half = self.a >> 1
+        total = Signal(Shape(self.config.digits, self.config.signed))
+        nonzero, negative = _csd(half, total)
         m.d.comb += [
-            triple.eq(self.a + (self.a << 1)),
+            total.eq(self.a + half),
             self.nonzero.eq(nonzero),
             self.negative.eq(negative),
         ]

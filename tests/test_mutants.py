@@ -294,13 +294,13 @@ MUTANTS = [
     Mutant(
         "ent: a group of 2 carries",
         "ent_encoder",
-        (Edit("ent_encoder", r"(assign carry\[1\] = magnitude\[1\]) & .*;", r"\1;"),),
+        (Edit("ent_encoder", r"(assign carry\[0\] = magnitude\[1\]) & .*;", r"\1;"),),
         RESULTS,
     ),
     Mutant(
-        "csd: the triple is a difference",
+        "csd: a half is subtracted",
         "csd_encoder",
-        (Edit("csd_encoder", r"\+ \$signed", "- $signed"),),
+        (Edit("csd_encoder", r"(assign total = .*) \+ ", r"\1 - "),),
         RESULTS,
     ),
     Mutant(
