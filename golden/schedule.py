@@ -13,15 +13,28 @@ def tiles(extent: int, size: int) -> list[int]:
     return [min(size, extent - start) for start in range(0, extent, size)]
 
 
-def output_stationary_cycles(rows: int, cols: int, m: int, k: int, n: int) -> int:
-    """Cycles of an M x K x N product on an output-stationary array of ``rows x cols`` PEs.
+def output_stationary_cycles(
+    rows: int,
+    cols: int,
+    m: int,
+    k: int,
+    n: int,
+    *,
+    lanes: int = 1,
+    systolic: bool = True,
+    delay: int = 0,
+    resolve: int = 0,
+) -> int:
+    """Cycles of an M x K x N product on an output-stationary engine of ``rows x cols`` PEs.
 
-    A beat is one k of a tile. A PE at (i, j) multiplies it i + j + 1 cycles after it is taken,
-    its sum is complete one cycle later and in the drain register one after that. When the last
-    PE's is, rows leave one a cycle. The last beat of the next tile is not taken before the final
-    row has left.
+    A beat is `lanes` elements of K of a tile. In a systolic array a PE at (i, j) multiplies it
+    i + j + 1 cycles after it is taken, in a broadcast engine every PE after one; recoded operands
+    and pipelined PEs take `delay` longer. The sum is complete one cycle later and in the drain
+    register one after that. When the last PE's is, rows leave one a cycle, and are given `resolve`
+    cycles later. The last beat of the next tile is not taken before the final row has left.
     """
     remaining = len(tiles(m, rows)) * len(tiles(n, cols))
+    beats = len(tiles(k, lanes))
     taken_of_tile = 0
     drain_starts: int | None = None
     rows_left = 0
@@ -32,12 +45,13 @@ def output_stationary_cycles(rows: int, cols: int, m: int, k: int, n: int) -> in
         if drain_starts == cycle:
             rows_left, drain_starts = rows, None
         row_leaves = rows_left > 0
-        last_beat = taken_of_tile == k - 1
+        last_beat = taken_of_tile == beats - 1
         if remaining and not (last_beat and tile_in_flight):
             taken_of_tile += 1
             if last_beat:
                 taken_of_tile, remaining, tile_in_flight = 0, remaining - 1, True
-                multiplied = cycle + (rows - 1) + (cols - 1) + 1
+                last_pe = (rows - 1) + (cols - 1) if systolic else 0
+                multiplied = cycle + last_pe + 1 + delay
                 complete = multiplied + 1
                 drain_starts = complete + 1
         if row_leaves:
@@ -45,10 +59,20 @@ def output_stationary_cycles(rows: int, cols: int, m: int, k: int, n: int) -> in
             if rows_left == 0:
                 tile_in_flight = False
                 if not remaining:
-                    return cycle + 1
+                    return cycle + 1 + resolve
 
 
-def weight_stationary_cycles(rows: int, cols: int, depth: int, m: int, k: int, n: int) -> int:
+def weight_stationary_cycles(
+    rows: int,
+    cols: int,
+    depth: int,
+    m: int,
+    k: int,
+    n: int,
+    *,
+    recode: int = 0,
+    delay: int = 0,
+) -> int:
     """Cycles of an M x K x N product on a weight-stationary array of ``rows x cols`` PEs.
 
     A K-slice needs `rows` beats of B, then takes one beat of A a row of its tile, at most `depth`.
@@ -81,12 +105,12 @@ def weight_stationary_cycles(rows: int, cols: int, depth: int, m: int, k: int, n
             if tile_begins:
                 free_banks -= 1
             if slice_begins:
-                weights, weights_after = 0, cycle + max(1, (rows - 1) + (cols - 1))
+                weights, weights_after = 0, cycle + max(1, (rows - 1) + (cols - 1) + recode)
             beats += 1
             if beats == work[0]:
                 beats, done_slices = 0, done_slices + 1
                 if done_slices == slices:
-                    in_last_accumulator = cycle + rows + (cols - 1) + 1
+                    in_last_accumulator = cycle + rows + (cols - 1) + 1 + delay
                     complete.append((in_last_accumulator + 1, work.popleft()))
                     done_slices = 0
         if complete and cycle >= max(complete[0][0], next_read):

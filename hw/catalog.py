@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from amaranth.lib import enum
 
+from hw.broadcast import AdderTreeConfig, Broadcast, CubeConfig, MatrixConfig
 from hw.core_config import GemmCoreConfig
 from hw.gemm_core import GemmCore
 from hw.systolic_os import SystolicOs, SystolicOsConfig
@@ -137,6 +138,33 @@ DESIGNS: dict[str, Design] = {
             golden="golden.gemm:matmul",
             source="ISCA 2017, In-Datacenter Performance Analysis of a TPU, section 2",
             summary="weight-stationary systolic array with accumulator banks",
+        ),
+        Design(
+            name="matrix",
+            kind=Kind.GEMM_ENGINE,
+            config=MatrixConfig,
+            component=Broadcast,
+            golden="golden.gemm:matmul",
+            source=f"{_TPE}, section II; HPCA 2017, FlexFlow",
+            summary="2D matrix: operands broadcast along rows and columns of PEs",
+        ),
+        Design(
+            name="cube",
+            kind=Kind.GEMM_ENGINE,
+            config=CubeConfig,
+            component=Broadcast,
+            golden="golden.gemm:matmul",
+            source=f"{_TPE}, section II",
+            summary="cube of multipliers: M, N and K are spatial",
+        ),
+        Design(
+            name="adder_tree",
+            kind=Kind.GEMM_ENGINE,
+            config=AdderTreeConfig,
+            component=Broadcast,
+            golden="golden.gemm:matmul",
+            source=f"{_TPE}, section II; MICRO 2014, DaDianNao",
+            summary="multiplier-adder trees: N and K are spatial",
         ),
         Design(
             name="gemm_core",

@@ -32,6 +32,11 @@ def encode(m: Module, platform: object, pe: PeConfig, elements: Value, lanes: in
     return codes
 
 
+def beside_codes(m: Module, pe: PeConfig, elements: Value) -> Value:
+    """Return elements of B when the codes of the elements of A beside them are there."""
+    return elements if pe.encoder is None else held(m, "operands_b_reg", elements)
+
+
 def row_of_encoders(lanes: int, pe: PeConfig) -> ChainConfig:
     """The encoders of all lanes."""
     assert pe.encoder is not None

@@ -28,8 +28,9 @@ PE_OPTIONS = ("digits", "encoder_at", "stages", "schedule", "counters", "adder")
 class Dataflow(enum.Enum):
     """What stays in place, and hence what a beat of A and B holds.
 
-    OUTPUT_STATIONARY: a K-slice is one k. One A beat is a column of the A tile (a lane a row),
-    one B beat is a row of the B tile (a lane a column).
+    OUTPUT_STATIONARY: a K-slice is `slice_k` consecutive k, and a beat. One A beat is a column of
+    the A tile for each of them (lane ``row * slice_k + k``), one B beat a row of the B tile for
+    each (lane ``column * slice_k + k``).
 
     WEIGHT_STATIONARY: a K-slice is `slice_k` consecutive k. A B beat is one row of the slice of B
     (a lane a column), `slice_k` beats in increasing k; an A beat is one row of the slice of A (a

@@ -11,13 +11,12 @@ Processing Engines through Transformation in the Bit-weight Dimension of MACs"; 
 registers are ours.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from hw.chain import Chain, ChainConfig, Link
-from hw.drain import accumulate_and_drain, leave, output_latency
-from hw.edge import encode, held
-from hw.engine import Dataflow, EngineConfig, GemmEngine, ceil_div
+from hw.drain import accumulate_and_drain
+from hw.output_stationary import OutputStationary, OutputStationaryConfig
 from hw.skew import Skew, SkewShape, delayed
 from pe.config import integer
 from pe.element import PeConfig
@@ -25,11 +24,15 @@ from pe.share import share
 from pe.unit import Unit
 
 
-class SystolicOsConfig(EngineConfig):
+class SystolicOsConfig(OutputStationaryConfig):
     """Size of an output-stationary array, and the PEs in it."""
 
     rows: int = integer("rows of PEs: rows of a tile of C", 1, 256, default=16)
     cols: int = integer("columns of PEs: columns of a tile of C", 1, 256, default=16)
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        return self.rows, self.cols
 
     @property
     def name(self) -> str:
@@ -153,100 +156,41 @@ def grid_of_cells(rows: int, cols: int, pe: PeConfig) -> ChainConfig:
     )
 
 
-class SystolicOs(GemmEngine):
+class SystolicOs(OutputStationary):
     """Output-stationary systolic array of ``rows x cols`` PEs; see `GemmEngine` for the streams.
 
-    A beat is taken only when A and B both offer one. The beat that completes a tile waits until
-    the previous tile has left, because its drain registers are then free for certain: tiles follow
-    each other without a gap from K = 2 rows + cols + 1 on.
+    Tiles follow each other without a gap from K = `gap` on: 2 rows + cols + 1 with plain MACs.
     """
 
     config: SystolicOsConfig
-    dataflow = Dataflow.OUTPUT_STATIONARY
-
-    def __init__(self, config: SystolicOsConfig) -> None:
-        super().__init__(
-            config,
-            lanes_a=config.rows,
-            lanes_b=config.cols,
-            tile_m=config.rows,
-            tile_n=config.cols,
-            slice_k=1,
-        )
 
     @property
-    def latency(self) -> int:  # type: ignore[override]
-        """Cycles from a tile's last beat taken to its first row of C offered."""
-        pe = self.config.pe_config
-        return self.config.rows + self.config.cols + 1 + self._delay + output_latency(pe)
+    def spread(self) -> int:  # type: ignore[override]
+        return self.tile_m + self.tile_n - 2
 
-    @property
-    def _delay(self) -> int:
-        """Cycles that flags wait for the operands beside them: encoder and pipelined PE."""
-        pe = self.config.pe_config
-        return (pe.encoder is not None) + pe.latency
-
-    @property
-    def macs_per_cycle(self) -> int:
-        return self.config.rows * self.config.cols
-
-    @property
-    def cycle_formula(self) -> str:  # type: ignore[override]
-        drained = self.latency + self.config.rows - 1
-        return (
-            f"K + (tiles - 1) * max(K, {self._gap}) + {drained}, "
-            f"tiles = ceil(M/{self.config.rows}) * ceil(N/{self.config.cols})"
-        )
-
-    @property
-    def _gap(self) -> int:
-        """Least cycles between the last beats of two tiles."""
-        return self.latency + self.config.rows - output_latency(self.config.pe_config)
-
-    def cycles(self, m: int, k: int, n: int) -> int:
-        tiles = ceil_div(m, self.tile_m) * ceil_div(n, self.tile_n)
-        return k + (tiles - 1) * max(k, self._gap) + self.latency + self.config.rows - 1
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
+    def array(
+        self,
+        m: Module,
+        platform: object,
+        *,
+        codes: Value,
+        operands_b: Value,
+        first: Value,
+        last: Value,
+        drain_enable: Value,
+    ) -> tuple[Value, Value]:
         rows, cols, pe = self.config.rows, self.config.cols, self.config.pe_config
-
-        accept = Signal()
-        last = Signal()
-        pending = Signal()
-        may_accept = Signal()
-        m.d.comb += [
-            may_accept.eq(~(self.i_a.payload.last & pending)),
-            self.i_a.ready.eq(self.i_b.valid & may_accept),
-            self.i_b.ready.eq(self.i_a.valid & may_accept),
-            accept.eq(self.i_a.valid & self.i_b.valid & may_accept),
-            last.eq(accept & self.i_a.payload.last),
-        ]
-
-        # A bubble is a product of zeros, so that no PE needs an enable.
-        operands_a = Signal(rows * pe.width_a)
-        operands_b = Signal(cols * pe.width_b)
-        m.d.comb += [
-            operands_a.eq(Mux(accept, self.i_a.payload.data.as_value(), 0)),
-            operands_b.eq(Mux(accept, self.i_b.payload.data.as_value(), 0)),
-        ]
-        codes = encode(m, platform, pe, operands_a, rows)
-        if pe.encoder:
-            operands_b = held(m, "operands_b_reg", operands_b)
-        staggered_a = Signal.like(codes)
-        staggered_b = Signal.like(operands_b)
+        staggered_a = Signal(len(codes))
+        staggered_b = Signal(len(operands_b))
         skew_a, skew_b = SkewShape(rows, pe.code_width), SkewShape(cols, pe.width_b)
         share(m, platform, "skew_a", Skew, skew_a, i=codes, o=staggered_a)
         share(m, platform, "skew_b", Skew, skew_b, i=operands_b, o=staggered_b)
 
         capture = Signal()
         m.d.sync += capture.eq(last)
-        lines = rows - 1 + self._delay
-        first_taps = delayed(m, "first_line", accept & self.i_a.payload.first, lines)
-        capture_taps = delayed(m, "capture_line", capture, lines)
+        first_taps = delayed(m, "first_line", first, self.delay + rows - 1)
+        capture_taps = delayed(m, "capture_line", capture, self.delay + rows - 1)
 
-        drain_enable = Signal()
-        done = Signal()
         captured = Signal()
         drained = Signal(cols * pe.state_shape.width)
         share(
@@ -256,27 +200,12 @@ class SystolicOs(GemmEngine):
             Chain,
             grid_of_cells(rows, cols, pe),
             i_a=staggered_a,
-            i_first=Cat(first_taps[self._delay :]),
-            i_capture=Cat(capture_taps[self._delay :]),
+            i_first=Cat(first_taps[self.delay :]),
+            i_capture=Cat(capture_taps[self.delay :]),
             o_capture=captured,
             i_b=staggered_b,
             drain_enable=drain_enable,
-            i_drain=Const(0, cols * pe.state_shape.width),
+            i_drain=Const(0, len(drained)),
             o_drain=drained,
         )
-        leaving = leave(
-            m,
-            platform,
-            pe,
-            rows=rows,
-            cols=cols,
-            captured=captured,
-            drained=drained,
-            o_c=self.o_c,
-        )
-        m.d.comb += [drain_enable.eq(leaving[0]), done.eq(leaving[1])]
-        with m.If(last):
-            m.d.sync += pending.eq(1)
-        with m.Elif(done):
-            m.d.sync += pending.eq(0)
-        return m
+        return captured, drained

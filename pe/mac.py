@@ -35,8 +35,9 @@ class MultiplyAdd(Unit):
 
     Members
     -------
-    a : In(a_shape)
-    b : In(b_shape)
+    a : In(a_port)
+    b : In(b_port)
+        With several terms, their products are summed.
     addend : In(accumulator_shape)
     sum : Out(accumulator_shape)
     """
@@ -47,8 +48,8 @@ class MultiplyAdd(Unit):
         super().__init__(
             config,
             {
-                "a": In(config.a_shape),
-                "b": In(config.b_shape),
+                "a": In(config.a_port),
+                "b": In(config.b_port),
                 "addend": In(config.accumulator_shape),
                 "sum": Out(config.accumulator_shape),
             },
@@ -60,15 +61,24 @@ class MultiplyAdd(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        product = Signal(_product_shape(self.config))
-        # Extended to the accumulator first: modulo 2**width_acc, signed and unsigned sums agree.
-        extended = Signal(self.config.width_acc)
-        m.d.comb += [
-            product.eq(self.a * self.b),
-            extended.eq(product),
-            self.sum.eq(self.addend.as_unsigned() + extended),
-        ]
+        total: Value = self.addend.as_unsigned()
+        for term, (a, b) in enumerate(zip(*self._operands(), strict=True)):
+            product = Signal(_product_shape(self.config), name=f"product_{term}")
+            # Extended first: modulo 2**width_acc, signed and unsigned sums agree.
+            extended = Signal(self.config.width_acc, name=f"extended_{term}")
+            m.d.comb += [product.eq(a * b), extended.eq(product)]
+            total = (total + extended)[: self.config.width_acc]
+        m.d.comb += self.sum.eq(total)
         return m
+
+    def _operands(self) -> tuple[list[Value], list[Value]]:
+        config = self.config
+        if config.terms == 1:
+            return [self.a], [self.b]
+        return (
+            _elements(self.a, config.width_a, config.signed_a),
+            _elements(self.b, config.width_b, config.signed_b),
+        )
 
 
 class MultiplyAccumulate(Unit):
@@ -138,3 +148,8 @@ def _product_shape(config: MacConfig) -> Shape:
     width = config.width_a + config.width_b
     # Unsigned by signed needs no extra bit: the extreme, (2^wa - 1) * -2^(wb - 1), fits.
     return signed(width) if config.signed_a or config.signed_b else unsigned(width)
+
+
+def _elements(value: Value, width: int, is_signed: bool) -> list[Value]:
+    lanes = [value[i : i + width] for i in range(0, len(value), width)]
+    return [lane.as_signed() for lane in lanes] if is_signed else lanes

@@ -61,19 +61,31 @@ def _tiles(engine: GemmEngine, a: Matrix, b: Matrix) -> Iterator[Beats]:
     for top in range(0, a.shape[0], engine.tile_m):
         rows = full_a[top : top + engine.tile_m]
         if stationary_output:
-            beats_a, per_slice = rows.T, 1
+            beats_a, per_slice = _slices(rows, engine.slice_k), 1
         else:
             beats_a, per_slice = np.concatenate(np.split(rows, slices, axis=1)), len(rows)
         index = np.arange(len(beats_a))
         for left in range(0, b.shape[1], engine.tile_n):
             yield Beats(
                 a=beats_a,
-                b=full_b[:, left : left + engine.tile_n],
+                b=_beats_b(engine, full_b[:, left : left + engine.tile_n]),
                 first=index < per_slice,
                 last=index >= len(beats_a) - per_slice,
                 end=index % per_slice == per_slice - 1,
                 tiles=[(top, left, len(rows))],
             )
+
+
+def _slices(rows: Matrix, slice_k: int) -> Matrix:
+    """Cut [rows, K] into K-slices, [slices, rows * slice_k]: a row's elements side by side."""
+    return rows.reshape(len(rows), -1, slice_k).swapaxes(0, 1).reshape(-1, len(rows) * slice_k)
+
+
+def _beats_b(engine: GemmEngine, columns: Matrix) -> Matrix:
+    """Beats of B: K-slices, or single rows of them where the weights stay."""
+    if engine.dataflow is Dataflow.OUTPUT_STATIONARY:
+        return _slices(columns.T, engine.slice_k)
+    return columns
 
 
 def from_rows(beats: Beats, rows: Matrix, m: int, n: int) -> Matrix:

@@ -1,0 +1,153 @@
+# amaranth: UnusedElaboratable=no
+"""What output-stationary engines share: taking beats, recoding operands, letting tiles leave."""
+
+from amaranth.hdl import Module, Mux, Signal, Value
+
+from hw.drain import leave, output_latency
+from hw.edge import beside_codes, encode
+from hw.engine import Dataflow, EngineConfig, GemmEngine, ceil_div
+
+
+class OutputStationaryConfig(EngineConfig):
+    """Base of the configs of output-stationary engines."""
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Rows and columns of a tile of C, a PE for each element."""
+        raise NotImplementedError
+
+
+class OutputStationary(GemmEngine):
+    """Base of output-stationary engines: each PE keeps one element of C.
+
+    A beat is taken only when A and B both offer one. The beat that completes a tile waits until
+    the previous tile has left, because its drain registers are then free for certain.
+    """
+
+    config: OutputStationaryConfig
+    dataflow = Dataflow.OUTPUT_STATIONARY
+
+    spread: int
+    """Cycles by which the last PE is behind the first."""
+
+    def __init__(self, config: OutputStationaryConfig) -> None:
+        rows, cols = config.tile
+        super().__init__(
+            config,
+            lanes_a=rows * config.terms,
+            lanes_b=cols * config.terms,
+            tile_m=rows,
+            tile_n=cols,
+            slice_k=config.terms,
+        )
+
+    @property
+    def latency(self) -> int:  # type: ignore[override]
+        """Cycles from a tile's last beat taken to its first row of C offered."""
+        return self.spread + 3 + self.delay + output_latency(self.config.pe_config)
+
+    @property
+    def delay(self) -> int:
+        """Cycles that flags wait for the operands beside them: encoder and pipelined PE."""
+        pe = self.config.pe_config
+        return (pe.encoder is not None) + pe.latency
+
+    @property
+    def macs_per_cycle(self) -> int:
+        return self.tile_m * self.tile_n * self.slice_k
+
+    @property
+    def gap(self) -> int:
+        """Least cycles between the last beats of two tiles."""
+        return self.latency + self.tile_m - output_latency(self.config.pe_config)
+
+    @property
+    def cycle_formula(self) -> str:  # type: ignore[override]
+        beats = "K" if self.slice_k == 1 else "beats"
+        where = "" if self.slice_k == 1 else f"beats = ceil(K/{self.slice_k}), "
+        return (
+            f"{beats} + (tiles - 1) * max({beats}, {self.gap}) + {self.latency + self.tile_m - 1}, "
+            f"{where}tiles = ceil(M/{self.tile_m}) * ceil(N/{self.tile_n})"
+        )
+
+    def cycles(self, m: int, k: int, n: int) -> int:
+        tiles = ceil_div(m, self.tile_m) * ceil_div(n, self.tile_n)
+        beats = ceil_div(k, self.slice_k)
+        return beats + (tiles - 1) * max(beats, self.gap) + self.latency + self.tile_m - 1
+
+    def array(
+        self,
+        m: Module,
+        platform: object,
+        *,
+        codes: Value,
+        operands_b: Value,
+        first: Value,
+        last: Value,
+        drain_enable: Value,
+    ) -> tuple[Value, Value]:
+        """Place the PEs.
+
+        Parameters
+        ----------
+        codes, operands_b
+            Codes of A and elements of B of a beat, zeros where none is taken, `delay` less the
+            latency of a PE cycles after the flags.
+        first, last
+            A beat is taken that is of the first or the last K-slice of its tile.
+
+        Returns
+        -------
+        captured, drained
+            A tile is in the drain registers from the next cycle on; those of row 0.
+        """
+        raise NotImplementedError
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        pe = self.config.pe_config
+        accept = Signal()
+        last = Signal()
+        pending = Signal()
+        may_accept = Signal()
+        m.d.comb += [
+            may_accept.eq(~(self.i_a.payload.last & pending)),
+            self.i_a.ready.eq(self.i_b.valid & may_accept),
+            self.i_b.ready.eq(self.i_a.valid & may_accept),
+            accept.eq(self.i_a.valid & self.i_b.valid & may_accept),
+            last.eq(accept & self.i_a.payload.last),
+        ]
+
+        # A bubble is a product of zeros, so that no PE needs an enable.
+        operands_a = Signal(len(self.i_a.payload.data.as_value()))
+        operands_b = Signal(len(self.i_b.payload.data.as_value()))
+        m.d.comb += [
+            operands_a.eq(Mux(accept, self.i_a.payload.data.as_value(), 0)),
+            operands_b.eq(Mux(accept, self.i_b.payload.data.as_value(), 0)),
+        ]
+        drain_enable = Signal()
+        captured, drained = self.array(
+            m,
+            platform,
+            codes=encode(m, platform, pe, operands_a, self.tile_m * pe.terms),
+            operands_b=beside_codes(m, pe, operands_b),
+            first=accept & self.i_a.payload.first,
+            last=last,
+            drain_enable=drain_enable,
+        )
+        enable, done = leave(
+            m,
+            platform,
+            pe,
+            rows=self.tile_m,
+            cols=self.tile_n,
+            captured=captured,
+            drained=drained,
+            o_c=self.o_c,
+        )
+        m.d.comb += drain_enable.eq(enable)
+        with m.If(last):
+            m.d.sync += pending.eq(1)
+        with m.Elif(done):
+            m.d.sync += pending.eq(0)
+        return m
