@@ -171,6 +171,11 @@ class GemmEngine(Unit):
         """Multiply-accumulates a cycle when every PE is busy."""
         raise NotImplementedError
 
+    @property
+    def steady_k(self) -> int:
+        """K from which tiles follow each other without a gap, or nearly so."""
+        return self.slice_k
+
     def cycles(self, m: int, k: int, n: int) -> int:
         """Cycles from the first beat taken to the last row of C given, both included.
 

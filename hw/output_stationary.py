@@ -62,6 +62,10 @@ class OutputStationary(GemmEngine):
         return self.latency + self.tile_m - output_latency(self.config.pe_config)
 
     @property
+    def steady_k(self) -> int:
+        return self.gap * self.slice_k
+
+    @property
     def cycle_formula(self) -> str:  # type: ignore[override]
         beats = "K" if self.slice_k == 1 else "beats"
         where = "" if self.slice_k == 1 else f"beats = ceil(K/{self.slice_k}), "

@@ -45,7 +45,7 @@ def simulate_netlist(
     component = design.component(config)
     engine = getattr(component, "engine", component)
     rows, cols = min(16, engine.tile_m), engine.tile_n
-    k = min(engine.config.k_max, 2 * engine.config.rows + 3)
+    k = min(engine.config.k_max, engine.steady_k + 2)
     sizes = [(rows, cols), (rows + 1, max(1, cols - 1))]
     while k > 1 and not all(fits(component, m, k, n) for m, n in sizes):
         k //= 2

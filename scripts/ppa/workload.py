@@ -79,7 +79,7 @@ def workload(
     engine = getattr(component, "engine", component)
     a, b = operand_fields(config)
     rows, n = min(64, engine.tile_m), engine.tile_n
-    k = min(engine.config.k_max, max(64, 2 * engine.config.rows + engine.config.cols + 1))
+    k = min(engine.config.k_max, max(64, engine.steady_k))
     while k > 1 and not fits(component, rows, k, n):
         k //= 2
     m = rows
