@@ -20,6 +20,9 @@ from sim.simulate import random_matrix
 SEED = int(os.environ.get("RTLOOM_SEED", "1"))
 """Of all random sizes and operands; RTLOOM_SEED=2 and so on, up to 2**31 - 3, try others."""
 
+WIRES = {"bit_encoder"}
+"""Designs without a cell."""
+
 Product = tuple[Matrix, Matrix]
 Shape = tuple[int, int, int]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import Edit, config_of, designs, edited, parameters_of
+from helpers import WIRES, Edit, config_of, designs, edited, parameters_of
 
 from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission, emit
@@ -21,8 +21,6 @@ from scripts.ppa.netlist import ModuleCells, Netlist
 from scripts.ppa.proof import Refuted, Undecided, is_product, same
 
 UNITS = [design.name for design in designs(Kind.FUNCTION_UNIT)]
-WIRES = {"bit_encoder"}
-"""Units without a cell."""
 
 
 def mapped(emission: Emission, folder: Path, *, booth: bool = False) -> Netlist:

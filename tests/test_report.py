@@ -87,7 +87,7 @@ def test_pictures_of_every_design(name: str, tmp_path: Path) -> None:
     ports = {port["name"] for port in emission.description["ports"]} - {"clk", "rst"}
     assert ports <= texts
     waves = bench_waveform(design, instance.config, tmp_path)
-    assert "o_c_valid" in waves or "sum" in waves or "o_response_valid" in waves
+    assert all(port in waves for port in ports)
 
 
 def test_bad_input(tmp_path: Path, capsys: Capture) -> None:
