@@ -37,6 +37,10 @@ class Case:
     k_max: int
     spare: int = 0
     pe: str = "mac"
+    lanes: int = 1
+    digits: str = "booth"
+    encoder_at: str = "pe"
+    stages: int = 0
 
     def config(self, design: Design) -> Config:
         width_acc = self.spare + accumulator_bits(
@@ -46,18 +50,30 @@ class Case:
 
     def __str__(self) -> str:
         signs = "".join("us"[signed] for signed in (self.signed_a, self.signed_b))
-        return f"{self.rows}x{self.cols}-{self.width_a}x{self.width_b}{signs}-{self.pe}"
+        options = f"{self.pe}-{self.digits}-{self.encoder_at}-{self.stages}"
+        return f"{self.rows}x{self.cols}-{self.width_a}x{self.width_b}{signs}-{options}"
 
 
-CASES = [
+SIZES = [
     Case(1, 1, 8, 8, True, True, k_max=9),
     Case(1, 3, 2, 5, False, True, k_max=23),
     Case(4, 1, 16, 3, True, False, k_max=32),
-    Case(4, 4, 8, 8, True, True, k_max=31, spare=10),
+    Case(4, 4, 8, 8, True, True, k_max=31, spare=10, lanes=3),
     Case(2, 5, 16, 16, True, True, k_max=24),
-    *(Case(3, 2, 7, 5, False, False, k_max=21, spare=3, pe=pe) for pe in PES),
+]
+PE_CASES = [
+    *(Case(3, 2, 7, 5, False, False, k_max=21, spare=3, pe=pe, lanes=2) for pe in PES),
+    Case(2, 3, 8, 8, True, True, 40, spare=11, pe="opt1", lanes=4, encoder_at="edge", stages=1),
+    Case(3, 1, 8, 6, True, False, 17, pe="opt2", lanes=4, encoder_at="edge", stages=3),
+    Case(1, 2, 8, 8, True, True, 17, pe="opt1", lanes=3, digits="ent", encoder_at="edge"),
+    Case(2, 2, 5, 9, True, True, 20, pe="fused", lanes=2, digits="ent", stages=2),
 ]
 ENGINES = [design.name for design in designs(Kind.GEMM_ENGINE)]
+PAIRS = [
+    (name, case)
+    for name in ENGINES
+    for case in [*(SIZES[:2] if name in ("cube", "adder_tree") else SIZES), *PE_CASES]
+]
 
 
 def engine_of(design: Design, config: Config) -> GemmEngine:
@@ -110,8 +126,7 @@ def same_results(outcomes: list[Outcome]) -> None:
             assert np.array_equal(matrix, other.arrays[name]), name
 
 
-@pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(("name", "case"), PAIRS, ids=str)
 def test_products(name: str, case: Case, tmp_path: Path) -> None:
     """Each stall has a seed, and hence power-up values, of its own; none may show in C."""
     design = DESIGNS[name]
@@ -127,7 +142,7 @@ def test_products(name: str, case: Case, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_power_up_state_does_not_show(name: str, tmp_path: Path) -> None:
-    case = CASES[0]
+    case = SIZES[0]
     design = DESIGNS[name]
     config = case.config(design)
     products = products_of(case, engine_of(design, config))
@@ -138,8 +153,7 @@ def test_power_up_state_does_not_show(name: str, tmp_path: Path) -> None:
     assert all(outcome.result == outcomes[0].result for outcome in outcomes)
 
 
-@pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(("name", "case"), PAIRS, ids=str)
 def test_extremes_reach_the_bound_of_the_accumulator(name: str, case: Case) -> None:
     """Or else the tests above do not say that it is wide enough."""
     shape = engine_of(DESIGNS[name], case.config(DESIGNS[name])).config.pe_config.accumulator_shape
