@@ -58,9 +58,9 @@ class MatrixConfig(BroadcastConfig):
 class CubeConfig(BroadcastConfig):
     """Size of a cube of multipliers: as many rows as columns as elements of K."""
 
-    rows: int = integer("rows of PEs: rows of a tile of C", 1, 64, default=8)
-    cols: int = integer("columns of PEs, as many as rows", 1, 64, default=8)
-    lanes: int = integer("elements of K that a PE takes at once, as many as rows", 1, 64, default=8)
+    rows: int = integer("rows of PEs: rows of a tile of C", 1, 32, default=8)
+    cols: int = integer("columns of PEs, as many as rows", 1, 32, default=8)
+    lanes: int = integer("elements of K that a PE takes at once, as many as rows", 1, 32, default=8)
 
     def __post_init__(self) -> None:
         for name in ("cols", "lanes"):

@@ -7,9 +7,22 @@ from hw.drain import leave, output_latency
 from hw.edge import beside_codes, encode
 from hw.engine import Dataflow, EngineConfig, GemmEngine, ceil_div
 
+MOST_BEAT_BITS = 60_000
+"""Bits of a beat of A and one of B together: Amaranth bounds the ports of a module."""
+
 
 class OutputStationaryConfig(EngineConfig):
     """Base of the configs of output-stationary engines."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        rows, cols = self.tile
+        bits = self.terms * (rows * self.width_a + cols * self.width_b)
+        if bits > MOST_BEAT_BITS:
+            raise ValueError(
+                f"lanes: {self.terms} elements of K make beats of {bits} bits for {rows} rows and "
+                f"{cols} columns; at most {MOST_BEAT_BITS} are allowed"
+            )
 
     @property
     def tile(self) -> tuple[int, int]:

@@ -96,8 +96,8 @@ class BitWeightConfig(PeConfig):
         return self.a_shape if plain else unsigned(self.terms * self.code_width)
 
     @property
-    def units(self) -> tuple[type[Unit], ...]:
-        return (StepSection,)
+    def units(self) -> tuple[Unit, ...]:
+        return tuple(StepSection(Section(self, index)) for index in range(self.stages + 1))
 
     def step(self, m: Module, platform: object, a: Value, b: Value, addend: Value) -> Value:
         inputs = {"a": a, "b": b}

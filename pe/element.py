@@ -137,7 +137,7 @@ class PeConfig(Config):
         return 0
 
     @property
-    def units(self) -> tuple[type[Unit], ...]:
+    def units(self) -> tuple[Unit, ...]:
         """Combinational units of a step in order, each built from this config or a part of it."""
         raise NotImplementedError
 

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The plain multiply-accumulate PE: a product and one carry-propagate addition a cycle.
 
 Source: the baseline MAC of "Exploring the Performance Improvement of Tensor Processing Engines
@@ -18,8 +19,8 @@ class MacConfig(PeConfig):
     kind = "mac"
 
     @property
-    def units(self) -> tuple[type[Unit], ...]:
-        return (MultiplyAdd,)
+    def units(self) -> tuple[Unit, ...]:
+        return (MultiplyAdd(self),)
 
     def step(self, m: Module, platform: object, a: Value, b: Value, addend: Value) -> Value:
         total = Signal(self.state_shape)

@@ -36,7 +36,8 @@ from scripts.sweep import (
 from scripts.waveform import bench_waveform
 from sim.simulate import BUILD
 
-_SMALL = {"rows": 2, "cols": 2, "width_a": 4, "width_b": 4, "k_max": 16, "width_acc": 12}
+_SMALL = {"rows": 2, "cols": 2, "lanes": 2, "width_a": 4, "width_b": 4}
+_SMALL |= {"k_max": 16, "width_acc": 12}
 _SMALL_DEPTH = 16
 PAGE = "report.html"
 

@@ -34,8 +34,9 @@ def designs(kind: Kind) -> list[Design]:
 
 def config_of(design: Design, **wanted: int | bool | str) -> Config:
     """Config of a design, with those of the wanted settings that it has; a cube is made cubic."""
-    if design.name == "cube" and "rows" in wanted:
-        wanted |= {"cols": wanted["rows"], "lanes": wanted["rows"]}
+    edges = [wanted[name] for name in ("rows", "cols", "lanes") if name in wanted]
+    if design.name == "cube" and edges:
+        wanted |= dict.fromkeys(("rows", "cols", "lanes"), edges[0])
     settings = {
         path: wanted[path.rpartition(".")[2]]
         for path, _, _ in parameters(design.config())

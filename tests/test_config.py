@@ -5,12 +5,14 @@ import re
 from typing import Any
 
 import pytest
+from helpers import config_of
 
 from hw.catalog import DESIGNS
-from hw.engine import EngineConfig
+from hw.engine import PE_OPTIONS, EngineConfig
 from pe.config import Config, allowed_text, choice, flag, integer, nearest, nested, parameters
 from pe.element import accumulator_bits
 from pe.mac import MacConfig
+from pe.registry import PES
 
 
 class Inner(Config):
@@ -106,14 +108,20 @@ def test_nearest() -> None:
 
 @pytest.mark.parametrize("name", DESIGNS)
 def test_another_config_has_another_name(name: str) -> None:
-    config = DESIGNS[name].config.from_settings({})
-    names = [config.name]
-    for path, field, _ in parameters(config):
-        key = path.rpartition(".")[2]
-        if field.metadata["type"] is int and key != "k_max":  # it bounds use, not hardware
-            value = 40 if key == "width_acc" else field.metadata["minimum"]
-            names.append(type(config).from_settings({path: value}).name)
-    assert len(set(names)) == len(names)
+    configs = set()
+    plain = DESIGNS[name].config()
+    for pe in PES if "pe" in plain.__dataclass_fields__ else ["mac"]:
+        configs.add(config_of(DESIGNS[name], pe=pe))
+        for path, field, default in parameters(plain):
+            key = path.rpartition(".")[2]
+            if key in PE_OPTIONS and key not in PES[pe].__dataclass_fields__:
+                continue
+            if field.metadata["type"] is int and key != "k_max":  # it bounds use, not hardware
+                least = 40 if key == "width_acc" else field.metadata["minimum"]
+                value = least + 1 if least == default else least
+                configs.add(config_of(DESIGNS[name], pe=pe, **{key: value}))
+    names = {config.name for config in configs}
+    assert len(names) == len(configs)
     assert all(re.fullmatch(r"[a-z][a-z0-9_]*", text) for text in names)
 
 
@@ -146,5 +154,5 @@ def test_an_accumulator_that_could_overflow() -> None:
     message = f"width_acc: {least - 1} is not in {least}..63"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}.*k_max=1000"):
         EngineConfig(k_max=1000, width_acc=least - 1)
-    with pytest.raises(ValueError, match=r"^width_acc: 15 bits cannot hold one product"):
+    with pytest.raises(ValueError, match=r"^width_acc: 15 bits cannot hold one step's sum"):
         MacConfig(width_acc=15)

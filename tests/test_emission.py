@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Emission: every design and preset, the same bytes every time, small for any size."""
 
 import json
@@ -8,10 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import config_of
 
 from hw.catalog import DESIGNS, Kind
 from hw.emit import Emission, emit
+from hw.engine import EngineConfig
 from hw.presets import PRESETS
+from pe.config import parameters
 from scripts.settings import select
 
 ENGINES = [name for name, design in DESIGNS.items() if design.kind is Kind.GEMM_ENGINE]
@@ -29,8 +33,15 @@ for design in DESIGNS.values():
 
 
 def emission(name: str, **settings: int) -> Emission:
-    chosen = select(name, [f"{key}={value}" for key, value in settings.items()])
+    if settings:
+        return emit(DESIGNS[name].component, config_of(DESIGNS[name], **settings))
+    chosen = select(name)
     return emit(chosen.design.component, chosen.config)
+
+
+def largest(name: str) -> int:
+    """Most columns of an engine."""
+    return int(DESIGNS[name].config.__dataclass_fields__["cols"].metadata["maximum"])
 
 
 def modules(verilog: str) -> list[str]:
@@ -99,24 +110,31 @@ def test_the_same_bytes_every_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_size_grows_no_faster_than_rows_plus_cols(name: str) -> None:
-    sizes = {n: len(emission(name, rows=n, cols=n).verilog) for n in (16, 128, 256)}
-    assert sizes[128] < 150_000
-    assert sizes[128] <= sizes[16] * 128 / 16
-    assert sizes[256] <= sizes[128] * 256 / 128
+    edges = (16, largest(name) // 2, largest(name))
+    small, middle, large = (len(emission(name, rows=n, cols=n).verilog) for n in edges)
+    assert middle < 150_000
+    assert middle <= small * edges[1] / edges[0]
+    assert large <= middle * edges[2] / edges[1]
 
 
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 5), (5, 1), (256, 1), (1, 256)])
 def test_extreme_shapes(name: str, rows: int, cols: int) -> None:
+    rows, cols = min(rows, largest(name)), min(cols, largest(name))
     result = emission(name, rows=rows, cols=cols)
     assert verilog_ports(result) == result.description["ports"]
-    assert result.description["parameters"]["rows"] == rows
+    config = config_of(DESIGNS[name], rows=rows, cols=cols)
+    values = {path: value for path, _, value in parameters(config)}
+    assert result.description["parameters"] == values
 
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_pe_counts_as_an_instance(name: str) -> None:
+    config = config_of(DESIGNS[name], rows=3, cols=5)
+    assert isinstance(config, EngineConfig)
+    pes = DESIGNS[name].component(config).macs_per_cycle // config.terms
     instances = emission(name, rows=3, cols=5).description["instances"]
-    assert [count for module, count in instances.items() if module.startswith("cell_")] == [15]
+    assert [count for module, count in instances.items() if module.startswith("cell_")] == [pes]
 
 
 def test_written_files_hold_the_emission(tmp_path: Path) -> None:

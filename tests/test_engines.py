@@ -11,7 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import SEED, Product, config_of, designs, random_generator, random_products
+from helpers import (
+    SEED,
+    Product,
+    config_of,
+    designs,
+    parameters_of,
+    random_generator,
+    random_products,
+)
 
 from hw.catalog import DESIGNS, Design, Kind
 from hw.engine import GemmEngine
@@ -69,10 +77,16 @@ PE_CASES = [
     Case(2, 2, 5, 9, True, True, 20, pe="fused", lanes=2, digits="ent", stages=2),
 ]
 ENGINES = [design.name for design in designs(Kind.GEMM_ENGINE)]
+RECTANGULAR = [
+    name
+    for name in ENGINES
+    if {"rows", "cols"} <= {*parameters_of(DESIGNS[name].config())} and name != "cube"
+]
+"""Engines of any rows and columns."""
 PAIRS = [
     (name, case)
     for name in ENGINES
-    for case in [*(SIZES[:2] if name in ("cube", "adder_tree") else SIZES), *PE_CASES]
+    for case in [*(SIZES if name in RECTANGULAR else SIZES[:2]), *PE_CASES]
 ]
 
 

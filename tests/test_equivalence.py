@@ -104,7 +104,7 @@ def test_step_of_an_engine() -> None:
 def test_cells_of_an_engine(name: str, tmp_path: Path) -> None:
     """Booth cells, which SAT alone does not match, are their RTL; broken ones are not."""
     design = DESIGNS[name]
-    config = config_of(design, rows=2, cols=2)
+    config = config_of(design, rows=1, cols=1, lanes=1)
     emission = emit(design.component, config)
     (cell,) = re.findall(r"^module (cell_\w+)", emission.verilog, re.MULTILINE)
     netlist = mapped(replace(emission, name=cell), tmp_path, booth=True)
@@ -142,7 +142,7 @@ def test_beyond_the_largest_space_is_not_claimed() -> None:
 def test_too_little_time_is_not_claimed(tmp_path: Path) -> None:
     design, config, emission = emitted("mac", width_a=16, width_b=16, width_acc=40)
     *_, proof = prove(design, config, mapped(emission, tmp_path, booth=True), seconds=0.5)
-    assert proof.result.startswith("not proved: ") and "SAT" in proof.result
+    assert proof.result.startswith("not proved: ")
 
 
 MUTANTS = [

@@ -298,6 +298,37 @@ MUTANTS = [
         RESULTS,
     ),
     Mutant(
+        "matrix: the drain registers take the sum a cycle early",
+        "matrix",
+        (Edit("cell_broadcast", r"if \(capture\)", "if (i_capture)"),),
+        DIFFER,
+    ),
+    Mutant(
+        "matrix: the tile before is overwritten while it leaves",
+        "matrix",
+        (Edit("broadcast", r"assign may_accept = .*;", "assign may_accept = 1;"),),
+        f"{DIFFER}|{CHANGED}",
+        stall=0.4,
+    ),
+    Mutant(
+        "cube: the last product of a step is left out",
+        "cube",
+        (Edit("multiply_add", r"assign product_2 = .*;", "assign product_2 = 0;"),),
+        DIFFER,
+    ),
+    Mutant(
+        "cube: columns take the B of the column beside",
+        "cube",
+        (Edit("broadcast", r"\.i_b\(operands_b_in\)", ".i_b({operands_b_in[47:0], 24'd0})"),),
+        DIFFER,
+    ),
+    Mutant(
+        "adder tree: a tile does not start anew",
+        "adder_tree",
+        (Edit("cell_broadcast", r"assign addend = .*;", "assign addend = accumulator;"),),
+        DIFFER,
+    ),
+    Mutant(
         "csd: a half is subtracted",
         "csd_encoder",
         (Edit("csd_encoder", r"(assign total = .*) \+ ", r"\1 - "),),

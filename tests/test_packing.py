@@ -34,11 +34,14 @@ def ideal_rows(engine: GemmEngine, beats: Beats) -> Matrix:
             while not end:
                 beat, end, last = beats_a.pop(0)
                 slice_a.append(beat)
-            slice_b = [beats_b.pop(0) for _ in range(engine.slice_k)]
-            a = np.array(slice_a)
             if engine.dataflow is Dataflow.OUTPUT_STATIONARY:
-                a = a.T
-            tile.append(a @ np.array(slice_b))
+                (beat_a,), beat_b = slice_a, beats_b.pop(0)
+                a = beat_a.reshape(engine.tile_m, engine.slice_k)
+                b = beat_b.reshape(engine.tile_n, engine.slice_k).T
+            else:
+                a = np.array(slice_a)
+                b = np.array([beats_b.pop(0) for _ in range(engine.slice_k)])
+            tile.append(a @ b)
         rows.append(np.sum(tile, axis=0))
     assert not beats_b
     return np.concatenate(rows)

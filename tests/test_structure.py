@@ -22,7 +22,7 @@ from golden.gemm import matmul
 from hw.catalog import DESIGNS, Kind
 from hw.chain import Chain, ChainConfig, Link
 from hw.emit import emit
-from hw.engine import GemmEngine
+from hw.engine import EngineConfig, GemmEngine
 from hw.memory import Memory, MemoryShape
 from hw.skew import Skew, SkewShape
 from pe.mac import MacConfig, MultiplyAdd
@@ -350,26 +350,28 @@ def test_totals_count_every_level() -> None:
 def test_instances_of_an_engine(name: str, rows: int, cols: int) -> None:
     design = DESIGNS[name]
     config = config_of(design, rows=rows, cols=cols)
+    assert isinstance(config, EngineConfig)
+    cells = design.component(config).macs_per_cycle // config.terms
     instances = emit(design.component, config).description["instances"]
     for stem in ("cell_", "multiply_add_"):
-        assert [n for module, n in instances.items() if module.startswith(stem)] == [rows * cols]
-    for stem, count in (("row_", rows), ("grid_", 1)):
+        assert [n for module, n in instances.items() if module.startswith(stem)] == [cells]
+    for stem, count in (("row_", getattr(config, "rows", 1)), ("grid_", 1)):
         assert [n for module, n in instances.items() if module.startswith(stem)] == [count]
 
 
 def modules_of(name: str, size: int) -> dict[str, str]:
     """Text of each module of a square array, the size in its name left out."""
     design = DESIGNS[name]
-    emission = emit(design.component, config_of(design, rows=size, cols=size))
+    emission = emit(design.component, config_of(design, rows=size, cols=size, lanes=3))
     texts = re.findall(r"^module (\w+) (.*?)^endmodule", emission.verilog, re.M | re.S)
-    return {re.sub(rf"_{size}(x{size})?(?=[x_])", "", module): body for module, body in texts}
+    return {re.sub(rf"_(1x)?{size}(x{size})?(?=[x_])", "", module): body for module, body in texts}
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", [name for name in ENGINES if name != "cube"])
 def test_only_the_flags_of_the_top_grow(name: str) -> None:
     small, large = modules_of(name, 16), modules_of(name, 128)
     assert small.keys() == large.keys() and len(small) >= 5
     growth = {module: len(large[module]) - len(small[module]) for module in small}
-    tops = [m for m in growth if m.startswith("systolic_")]
+    tops = [m for m in growth if m.startswith(("systolic_", "broadcast"))]
     assert sum(growth[module] for module in growth if module not in tops) < 300
     assert all(growth[module] < 128 * 40 for module in tops)

@@ -114,7 +114,7 @@ def _subject(design: Design, config: Config) -> _Subject:
         unit = design.component(config)
     else:
         engine: Any = getattr(config, "array", config)
-        unit = engine.pe_config.step(engine.pe_config)
+        unit = engine.pe_config.units[-1]
     return _Subject(unit, unit.name, emit(type(unit), unit.config).verilog)
 
 
