@@ -22,6 +22,7 @@ from amaranth.lib.wiring import In, Out
 from hw.chain import Chain, ChainConfig, Link
 from hw.drain import accumulate_and_drain
 from hw.edge import held
+from hw.nest import Order
 from hw.output_stationary import OutputStationary, OutputStationaryConfig
 from hw.skew import delayed
 from pe.config import integer
@@ -201,7 +202,7 @@ class Broadcast(OutputStationary):
     """
 
     config: BroadcastConfig
-    spread = 0
+    order = Order.BROADCAST
 
     def array(
         self,

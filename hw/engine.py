@@ -11,6 +11,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out
 
+from hw.nest import Nest
 from pe.adders import SKLANSKY
 from pe.bit_weight import BOOTH, PE, BitWeightConfig
 from pe.config import Config, choice, flag, integer, same_as
@@ -165,6 +166,11 @@ class GemmEngine(Unit):
                 "o_c": Out(stream.Signature(beat_c)),
             },
         )
+
+    @property
+    def nest(self) -> Nest:
+        """Which loops are spatial or temporal, and where operands are recoded and added."""
+        raise NotImplementedError
 
     @property
     def macs_per_cycle(self) -> int:

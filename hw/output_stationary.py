@@ -5,7 +5,9 @@ from amaranth.hdl import Module, Mux, Signal, Value
 
 from hw.drain import leave, output_latency
 from hw.edge import beside_codes, encode
-from hw.engine import Dataflow, EngineConfig, GemmEngine, ceil_div
+from hw.engine import Dataflow, EngineConfig, GemmEngine
+from hw.nest import Dimension, Loop, Nest, Order, engine_nest
+from pe.primitives import Scope
 
 MOST_BEAT_BITS = 60_000
 """Bits of a beat of A and one of B together: Amaranth bounds the ports of a module."""
@@ -40,8 +42,8 @@ class OutputStationary(GemmEngine):
     config: OutputStationaryConfig
     dataflow = Dataflow.OUTPUT_STATIONARY
 
-    spread: int
-    """Cycles by which the last PE is behind the first."""
+    order: Order
+    """How operands come to the PEs of a row or a column."""
 
     def __init__(self, config: OutputStationaryConfig) -> None:
         rows, cols = config.tile
@@ -57,7 +59,7 @@ class OutputStationary(GemmEngine):
     @property
     def latency(self) -> int:  # type: ignore[override]
         """Cycles from a tile's last beat taken to its first row of C offered."""
-        return self.spread + 3 + self.delay + output_latency(self.config.pe_config)
+        return self.nest.stagger + 3 + self.delay + output_latency(self.config.pe_config)
 
     @property
     def delay(self) -> int:
@@ -79,18 +81,38 @@ class OutputStationary(GemmEngine):
         return self.gap * self.slice_k
 
     @property
+    def nest(self) -> Nest:
+        rows, cols = self.config.tile
+        return engine_nest(
+            (
+                Loop(Dimension.M, Order.TEMPORAL),
+                Loop(Dimension.N, Order.TEMPORAL),
+                Loop(Dimension.K, Order.TEMPORAL),
+                Loop(Dimension.M, self.order, rows),
+                Loop(Dimension.N, self.order, cols),
+            ),
+            self.config.pe_config,
+            {
+                Scope.OPERAND: (0, 1, 2, 3),
+                Scope.STEP: (0, 1, 2, 3, 4),
+                Scope.RESULT: (0, 1, 3, 4),
+            },
+        )
+
+    @property
     def cycle_formula(self) -> str:  # type: ignore[override]
-        beats = "K" if self.slice_k == 1 else "beats"
-        where = "" if self.slice_k == 1 else f"beats = ceil(K/{self.slice_k}), "
+        tiles_m, tiles_n, beats = map(self.nest.trip_text, range(3))
+        name = "K" if beats == "K" else "beats"
+        where = "" if beats == "K" else f"beats = {beats}, "
         return (
-            f"{beats} + (tiles - 1) * max({beats}, {self.gap}) + {self.latency + self.tile_m - 1}, "
-            f"{where}tiles = ceil(M/{self.tile_m}) * ceil(N/{self.tile_n})"
+            f"{name} + (tiles - 1) * max({name}, {self.gap}) + {self.latency + self.tile_m - 1}, "
+            f"{where}tiles = {tiles_m} * {tiles_n}"
         )
 
     def cycles(self, m: int, k: int, n: int) -> int:
-        tiles = ceil_div(m, self.tile_m) * ceil_div(n, self.tile_n)
-        beats = ceil_div(k, self.slice_k)
-        return beats + (tiles - 1) * max(beats, self.gap) + self.latency + self.tile_m - 1
+        tiles_m, tiles_n, beats, *_ = self.nest.trips(m, k, n)
+        follow = (tiles_m * tiles_n - 1) * max(beats, self.gap)
+        return beats + follow + self.latency + self.tile_m - 1
 
     def array(
         self,

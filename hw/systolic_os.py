@@ -16,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.chain import Chain, ChainConfig, Link
 from hw.drain import accumulate_and_drain
+from hw.nest import Order
 from hw.output_stationary import OutputStationary, OutputStationaryConfig
 from hw.skew import Skew, SkewShape, delayed
 from pe.config import integer
@@ -164,9 +165,7 @@ class SystolicOs(OutputStationary):
 
     config: SystolicOsConfig
 
-    @property
-    def spread(self) -> int:  # type: ignore[override]
-        return self.tile_m + self.tile_n - 2
+    order = Order.SYSTOLIC
 
     def array(
         self,

@@ -14,11 +14,13 @@ from amaranth.lib.wiring import In, Out
 
 from hw.chain import Chain, ChainConfig, Link
 from hw.edge import encode
-from hw.engine import Dataflow, EngineConfig, GemmEngine, ceil_div
+from hw.engine import Dataflow, EngineConfig, GemmEngine
 from hw.memory import Memory, MemoryShape
+from hw.nest import Dimension, Loop, Nest, Order, engine_nest
 from hw.skew import Skew, SkewShape, delayed
 from pe.config import integer
 from pe.element import PeConfig
+from pe.primitives import Primitive, Scope
 from pe.share import share
 from pe.unit import Unit
 
@@ -336,21 +338,43 @@ class SystolicWs(GemmEngine):
         return self.config.rows + self.config.cols - 2 + self._edge_delay
 
     @property
+    def nest(self) -> Nest:
+        config = self.config
+        nest = engine_nest(
+            (
+                Loop(Dimension.M, Order.TEMPORAL),
+                Loop(Dimension.N, Order.TEMPORAL),
+                Loop(Dimension.K, Order.TEMPORAL),
+                Loop(Dimension.M, Order.TEMPORAL, config.depth),
+                Loop(Dimension.K, Order.SYSTOLIC, config.rows),
+                Loop(Dimension.N, Order.SYSTOLIC, config.cols),
+            ),
+            config.pe_config,
+            {
+                Scope.OPERAND: (0, 1, 2, 3, 4),
+                Scope.STEP: (0, 1, 2, 3, 4, 5),
+                Scope.RESULT: (0, 1, 2, 3, 5),
+            },
+        )
+        accumulate = (Primitive.ADD, (0, 1, 2, 3, 5))
+        return nest._replace(primitives=(*nest.primitives, accumulate))
+
+    @property
     def cycle_formula(self) -> str:  # type: ignore[override]
         rows = self.config.rows
         return (
-            f"about {rows} + ceil(K/{rows}) * sum over tiles of max(M_tile, {self.weight_cycles}) "
+            f"about {rows} + {self.nest.trip_text(2)} * "
+            f"sum over tiles of max(M_tile, {self.weight_cycles}) "
             f"+ {self.latency} + M_last; exactly: SystolicWs.cycles"
         )
 
     def cycles(self, m: int, k: int, n: int) -> int:
-        slices = ceil_div(k, self.slice_k)
-        full_tiles, rest = divmod(m, self.tile_m)
-        heights = [self.tile_m] * full_tiles + [rest] * (rest > 0)
+        tiles_m, tiles_n, slices, *_ = self.nest.trips(m, k, n)
+        heights = [min(self.tile_m, m - i * self.tile_m) for i in range(tiles_m)]
         start = self.config.rows  # of the next tile's first A beat
         left = 0  # when the tile before has left its bank
         bank_free = [0, 0]
-        tiles = [height for height in heights for _ in range(ceil_div(n, self.tile_n))]
+        tiles = [height for height in heights for _ in range(tiles_n)]
         for index, height in enumerate(tiles):
             start = max(start, bank_free[index % 2])
             interval = max(height, self.weight_cycles)

@@ -33,6 +33,7 @@ from pe.config import choice, integer
 from pe.element import PeConfig, extremes
 from pe.encoders import BoothDigit, booth_digits, ent_decode, ent_digits
 from pe.heap import COUNTERS, DADDA, SCHEDULES, THREE_TWO, BitHeap
+from pe.primitives import Placed, Primitive, Scope
 from pe.running_sum import RESOLVE_LATENCY, RunningSum, resolve
 from pe.share import share
 from pe.unit import Unit
@@ -59,8 +60,8 @@ class BitWeightConfig(PeConfig):
     counters: str = choice("counters of bit heaps", lambda: COUNTERS, default=THREE_TWO)
     adder: str = choice("carry-propagate adder", lambda: ADDERS, default=SKLANSKY)
 
-    by_weight = False
-    """Terms of equal bit weight are reduced together first."""
+    add_scope = Scope.RESULT
+    """What carries are propagated once for."""
 
     @property
     def slug(self) -> str:
@@ -94,6 +95,20 @@ class BitWeightConfig(PeConfig):
     def a_port(self) -> Shape:
         plain = self.encoder_at == PE and self.terms == 1
         return self.a_shape if plain else unsigned(self.terms * self.code_width)
+
+    @property
+    def bit_weights(self) -> int:
+        return _bounds(self).digits
+
+    @property
+    def primitives(self) -> tuple[Placed, ...]:
+        encode = Placed(Primitive.ENCODE, Scope.TERM if self.encoder_at == PE else Scope.OPERAND)
+        rows = [Placed(Primitive.MAP, Scope.DIGIT)]
+        if self.by_weight and self.terms > 1:
+            rows.append(Placed(Primitive.HALF_REDUCE, Scope.WEIGHT))
+        rows.append(Placed(Primitive.SHIFT, Scope.WEIGHT if self.by_weight else Scope.DIGIT))
+        reduce = Placed(Primitive.HALF_REDUCE, Scope.STEP)
+        return (encode, *rows, reduce, Placed(Primitive.ADD, self.add_scope))
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -168,6 +183,7 @@ class FusedConfig(BitWeightConfig):
     """Product and running sum in one bit heap, with one carry-propagate adder."""
 
     kind = "fused"
+    add_scope = Scope.STEP
     finish_cost = _CARRY_PROPAGATE
 
     def finish(self, m: Module, product: BitHeap, addend: Value) -> Value:

@@ -11,6 +11,7 @@ from typing import ClassVar
 from amaranth.hdl import Module, Shape, Value, unsigned
 
 from pe.config import Config, flag, integer
+from pe.primitives import Placed
 from pe.unit import Unit
 
 
@@ -121,6 +122,19 @@ class PeConfig(Config):
     def state_shape(self) -> Shape:
         """Shape of the running sum."""
         return self.accumulator_shape
+
+    @property
+    def bit_weights(self) -> int:
+        """Digits into which a product is cut; 1 where it is not."""
+        raise NotImplementedError
+
+    by_weight: ClassVar[bool] = False
+    """Terms of equal bit weight are reduced together before they are shifted to their weight."""
+
+    @property
+    def primitives(self) -> tuple[Placed, ...]:
+        """What is done to operands, in order."""
+        raise NotImplementedError
 
     @property
     def resolve_latency(self) -> int | None:

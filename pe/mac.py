@@ -9,6 +9,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from pe.element import PeConfig
+from pe.primitives import Placed, Primitive, Scope
 from pe.share import share
 from pe.unit import Unit
 
@@ -17,6 +18,22 @@ class MacConfig(PeConfig):
     """Widths and signedness of a plain MAC."""
 
     kind = "mac"
+
+    @property
+    def bit_weights(self) -> int:
+        """Radix-4 digits of A, as a multiplier with Booth recoding adds; without, a row a bit."""
+        return (self.width_a + (not self.signed_a) + 1) // 2
+
+    @property
+    def primitives(self) -> tuple[Placed, ...]:
+        return (
+            Placed(Primitive.ENCODE, Scope.TERM),
+            Placed(Primitive.MAP, Scope.DIGIT),
+            Placed(Primitive.SHIFT, Scope.DIGIT),
+            Placed(Primitive.HALF_REDUCE, Scope.TERM),
+            Placed(Primitive.ADD, Scope.TERM),
+            Placed(Primitive.ADD, Scope.TERM),
+        )
 
     @property
     def units(self) -> tuple[Unit, ...]:

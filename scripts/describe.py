@@ -9,6 +9,7 @@ from hw.emit import emit
 from hw.engine import GemmEngine
 from hw.presets import PRESETS
 from pe.config import allowed_text, parameters
+from pe.primitives import Primitive
 from scripts.output import print_json, print_table
 from scripts.settings import Selection, select
 from scripts.status import Status
@@ -52,7 +53,7 @@ def run_list(args: Namespace) -> int:
 
 
 def run_describe(args: Namespace) -> int:
-    """Print the parameters, ports, latency and cycle formula of one design."""
+    """Print the parameters, ports, latency, loop nest and cycle formula of one design."""
     facts = describe(select(args.design, args.settings, args.preset, args.config))
     if args.json:
         print_json(facts)
@@ -72,6 +73,10 @@ def run_describe(args: Namespace) -> int:
     }
     print_table(None, [(text, facts[key]) for key, text in labels.items() if key in facts])
     print()
+    if "nest" in facts:
+        print("\n".join(facts["nest"]), end="\n\n")
+        print_table(("primitive", "times in M x K x N"), [*facts["operations"].items()])
+        print()
     print_table(
         ("parameter", "value", "default", "allowed", "meaning"),
         [
@@ -108,6 +113,8 @@ def describe(selection: Selection) -> dict[str, Any]:
     if isinstance(unit, GemmEngine):
         facts["dataflow"] = unit.dataflow.value
         facts["macs_per_cycle"] = unit.macs_per_cycle
+        facts["nest"] = unit.nest.lines()
+        facts["operations"] = {p.value: unit.nest.count_text(p) for p in Primitive}
     facts["parameters"] = [
         {
             "name": path,

@@ -1,0 +1,86 @@
+# amaranth: UnusedElaboratable=no
+"""The page of the bit-weight engines, docs/bit_weight.md, from their loop nests.
+
+``python -m scripts.nests`` prints it.
+"""
+
+from typing import Any
+
+from hw.catalog import DESIGNS, Design, Kind
+from hw.engine import EngineConfig, GemmEngine
+from pe.bit_weight import EDGE, BitWeightConfig
+from pe.primitives import Primitive
+from pe.registry import PES
+
+SIDE = 1024
+"""M, K and N of the product for which operations are counted."""
+
+_INTRO = f"""# Bit-weight engines
+
+An INT8 product is a sum over bit weights: A is recoded into radix-4 digits, a digit selects a
+multiple of B, and the multiples are compressed, shifted and added. A GEMM has four loops, M, N, K
+and bit weight (w), and an engine is the order of the loops, which of them are spatial, and where
+the five primitives stand among them. `rtloom describe ENGINE -s pe=PE` prints that nest for any
+settings. `python -m scripts.nests` prints this page; cycles and counts come from the nests.
+
+Source: *Exploring the Performance Improvement of Tensor Processing Engines through Transformation
+in the Bit-weight Dimension of MACs*, HPCA 2025 (arXiv 2503.06342).
+
+| `-s pe=` | what it is |
+|---|---|
+| `mac` | a product and an addition, both with carry propagation, left to synthesis |
+| `fused` | product and running sum in one bit heap, one addition with carry propagation a step |
+| `opt1` | the running sum in carry-save form; carries are propagated once a result |
+| `opt2` | as OPT1; rows of equal bit weight are compressed, over K, before they are shifted |
+
+`-s encoder_at=edge` recodes A once at the edge of an engine, for all PEs that share it;
+`-s digits=ent` takes EN-T digits instead of Booth's; `-s stages=N` pipelines a PE; `schedule`,
+`counters` and `adder` choose compressor trees and carry-propagate adders.
+
+## Operations of a MAC
+
+Each primitive over M K N, for a product of {SIDE} x {SIDE} x {SIDE}; default sizes.
+
+"""
+
+
+def page() -> str:
+    """Return the page as Markdown."""
+    engines = [design for design in DESIGNS.values() if design.kind is Kind.GEMM_ENGINE]
+    rows = ["| engine | PE | " + " | ".join(p.value for p in Primitive) + " |"]
+    rows.append("|---|---|" + "---:|" * len(Primitive))
+    for design in engines:
+        for name, settings in _pes():
+            counts = _engine(design, settings).nest.counts(SIDE, SIDE, SIDE)
+            shares = (f"{counts[p] / SIDE**3:.4g}" for p in Primitive)
+            rows.append(f"| `{design.name}` | {name} | " + " | ".join(shares) + " |")
+    parts = [_INTRO + "\n".join(rows) + "\n\n## Nests\n"]
+    for design in engines:
+        parts.append(f"### `{design.name}`: {design.summary}\n")
+        for name, settings in _pes():
+            engine = _engine(design, settings)
+            parts.append(f"{name}; cycles: {engine.cycle_formula}.\n")
+            parts.append("\n".join(f"    {line}" for line in engine.nest.lines()) + "\n")
+    return "\n".join(parts)
+
+
+def _pes() -> list[tuple[str, dict[str, Any]]]:
+    """List the PEs with their settings; those with digits recode A at the edge."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name, config in PES.items():
+        found.append((f"`{name}`", {"pe": name}))
+        if issubclass(config, BitWeightConfig):
+            found.append((f"`{name}`, edge", {"pe": name, "encoder_at": EDGE}))
+    return found
+
+
+def _engine(design: Design, settings: dict[str, Any]) -> GemmEngine:
+    config = design.config.from_settings(settings)
+    assert isinstance(config, EngineConfig)
+    engine = design.component(config)
+    assert isinstance(engine, GemmEngine)
+    return engine
+
+
+if __name__ == "__main__":
+    print(page(), end="")
