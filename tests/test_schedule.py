@@ -1,10 +1,13 @@
 # amaranth: UnusedElaboratable=no
 """The schedule models agree with the formulas that the generators publish."""
 
+from typing import Any
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from golden.schedule import output_stationary_cycles, tiles, weight_stationary_cycles
+from hw.broadcast import Broadcast, MatrixConfig
 from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
 
@@ -29,6 +32,40 @@ def test_output_stationary(rows: int, cols: int, m: int, k: int, n: int) -> None
 def test_weight_stationary(rows: int, cols: int, depth: int, m: int, k: int, n: int) -> None:
     engine = SystolicWs(SystolicWsConfig(rows=rows, cols=cols, depth=depth))
     assert weight_stationary_cycles(rows, cols, depth, m, k, n) == engine.cycles(m, k, n)
+
+
+PES = st.sampled_from(["mac", "fused", "opt1", "opt2"])
+OPTIONS = st.fixed_dictionaries({"encoder_at": st.sampled_from(["pe", "edge"]), "stages": small})
+ADDER_AND_BUFFER = 4
+"""Cycles from a running sum in carry-save form in drain register 0 to its number offered."""
+
+
+@given(small, small, small, extent, extent, extent, PES, OPTIONS, st.booleans())
+def test_any_pe(
+    rows: int,
+    cols: int,
+    lanes: int,
+    m: int,
+    k: int,
+    n: int,
+    pe: str,
+    options: dict[str, int | str],
+    systolic: bool,
+) -> None:
+    settings: dict[str, Any] = {"rows": rows, "cols": cols, "pe": pe}
+    settings |= {} if pe == "mac" else options
+    lanes = 1 if systolic else lanes
+    engine = (
+        SystolicOs(SystolicOsConfig(**settings))
+        if systolic
+        else Broadcast(MatrixConfig(**settings, lanes=lanes))
+    )
+    delay = 0 if pe == "mac" else int(options["stages"]) + (options["encoder_at"] == "edge")
+    resolve = ADDER_AND_BUFFER if pe in ("opt1", "opt2") else 0
+    stepped = output_stationary_cycles(
+        rows, cols, m, k, n, lanes=lanes, systolic=systolic, delay=delay, resolve=resolve
+    )
+    assert stepped == engine.cycles(m, k, n)
 
 
 def test_tiles() -> None:
