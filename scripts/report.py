@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hw.emit import emit, write_atomically
 from pe.config import parameters
+from scripts.gains import COLUMNS as COLUMNS_OF_GAINS
 from scripts.output import print_json
 from scripts.plots import pareto_plot
 from scripts.ppa.command import COLUMNS, options_of, row
@@ -28,6 +29,7 @@ from scripts.sweep import (
     AREA_DELAY,
     ENERGY_AREA,
     FACTS,
+    Sweep,
     read_sweep,
     run_points,
     values_of,
@@ -83,9 +85,13 @@ def section(selection: Selection, measurement: Measurement) -> dict[str, Any]:
 
 
 def page(
-    title: str, command: str, records: Sequence[dict[str, Any]], sections: list[dict[str, Any]]
+    title: str,
+    command: str,
+    records: Sequence[dict[str, Any]],
+    sections: list[dict[str, Any]],
+    gains: Sequence[tuple[str, ...]] = (),
 ) -> str:
-    """Return the HTML page of records and of the designs' sections."""
+    """Return the HTML page of records, of the designs' sections, and of gains over baselines."""
     good = [record for record in records if not record["error"]]
     plots = [
         _image(pareto_plot(drawn, *axes))
@@ -103,6 +109,8 @@ def page(
         facts=[(key, values_of(good, key)) for key in FACTS],
         failed=[(record["design"], record["error"]) for record in records if record["error"]],
         plots=plots,
+        gain_columns=COLUMNS_OF_GAINS,
+        gains=gains,
         designs=sections,
     )
 
@@ -130,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.designs and args.sweep is None:
         raise ValueError("design: none given; name designs or presets, or --sweep FILE.toml")
     selections = [select(name, args.settings) for name in args.designs]
-    points = read_sweep(args.sweep) if args.sweep else []
+    sweep = read_sweep(args.sweep) if args.sweep else Sweep([], [])
     library = find_library(args.library)
     # A page always says which proof each unit has.
     options = replace(options_of(args), prove=True)
@@ -141,10 +149,10 @@ def run(args: argparse.Namespace) -> int:
         with step(f"drawing {selection.config.name}"):
             sections.append(section(selection, measurement))
     lost = None
-    if points:
-        swept, lost = run_points(points, args.library, args.scheduler)
+    if sweep.points:
+        swept, lost = run_points(sweep.points, args.library, args.scheduler)
         records += swept
-    text = page("RTLoom report", _command(args), records, sections)
+    text = page("RTLoom report", _command(args), records, sections, sweep.gains(records))
     file = (args.output or BUILD / "report") / PAGE
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically({file: text})

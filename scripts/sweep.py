@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """``rtloom sweep``: the designs and value ranges of a TOML file, measured in parallel."""
 
 import argparse
@@ -7,7 +8,7 @@ import logging
 import os
 import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hw.emit import emit, write_atomically
 from pe.config import nearest
+from scripts.gains import COLUMNS as COLUMNS_OF_GAINS
+from scripts.gains import EFFICIENCY, Group, Member, gains
 from scripts.output import print_json, print_table
 from scripts.plots import Axis, pareto_plot
 from scripts.ppa.command import COLUMNS, row
@@ -38,7 +41,8 @@ from scripts.settings import select
 from scripts.status import Status
 from sim.simulate import BUILD
 
-_POINT_KEYS = ("design", "set", "periods", "power", "flat", "operands")
+_POINT_KEYS = ("design", "set", "periods", "power", "flat", "operands", "group", "baseline")
+_GROUP_KEYS = ("name", "published")
 LARGEST_SWEEP = 10_000
 CONNECT_SECONDS = 10
 
@@ -56,6 +60,8 @@ class Point:
     design: str
     settings: tuple[str, ...]
     options: Options
+    group: str = ""
+    is_baseline: bool = False
 
     @property
     def label(self) -> str:
@@ -63,12 +69,31 @@ class Point:
         return " ".join([self.design, *self.settings])
 
 
-def read_sweep(path: Path) -> list[Point]:
-    """Read the points of a sweep.
+@dataclass(frozen=True)
+class Sweep:
+    """Points, and the groups in which some of them are compared."""
+
+    points: list[Point]
+    groups: list[Group]
+
+    def gains(self, records: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+        """Return rows of `scripts.gains.COLUMNS`."""
+        members = [
+            Member(point.group, name, point.is_baseline)
+            for point in self.points
+            if point.group and (name := _module(point))
+        ]
+        return gains(self.groups, members, records)
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Read a sweep.
 
     The file has tables ``[[sweep]]`` with ``design`` (a design or a preset), ``set`` (a table:
     a value, or a list of values to try, by parameter), ``periods`` (targets in ns), ``power``
-    (false leaves it out), ``flat`` and ``operands``. Each list multiplies the points.
+    (false leaves it out), ``flat`` and ``operands``. Each list multiplies the points. ``group``
+    names a table ``[[group]]`` with ``name`` and, where a paper states them, ``published`` gains in
+    ``area`` and ``energy`` efficiency; ``baseline = true`` makes points the side compared with.
 
     Raises
     ------
@@ -82,12 +107,37 @@ def read_sweep(path: Path) -> list[Point]:
     except ValueError as error:
         raise ValueError(f"sweep: {path} is not a TOML file: {error}") from error
     entries = table.pop("sweep", None)
+    groups = [_group(entry, path) for entry in table.pop("group", [])]
     if table or not isinstance(entries, list) or not entries:
-        raise ValueError(f"sweep: {path} must hold tables [[sweep]] and nothing else")
+        raise ValueError(f"sweep: {path} must hold tables [[sweep]] and [[group]] and nothing else")
     points = [point for entry in entries for point in _points(entry, path)]
+    names = [group.name for group in groups]
+    for point in points:
+        if point.group and point.group not in names:
+            hint = nearest(point.group, names)
+            raise ValueError(f"sweep: group in {path}: {point.group!r} has no [[group]]{hint}")
     if len(points) > LARGEST_SWEEP:
         raise ValueError(f"sweep: {path} has {len(points)} points, more than {LARGEST_SWEEP}")
-    return points
+    return Sweep(points, groups)
+
+
+def _group(entry: dict[str, Any], path: Path) -> Group:
+    for key in entry:
+        if key not in _GROUP_KEYS:
+            hint = nearest(key, _GROUP_KEYS)
+            raise ValueError(
+                f"sweep: {key!r} in a group of {path} is not one of {_GROUP_KEYS}{hint}"
+            )
+    name, published = entry.get("name"), entry.get("published", {})
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"sweep: name of a group in {path}: {name!r} is not a name")
+    if not isinstance(published, dict) or not all(
+        key in EFFICIENCY and isinstance(value, int | float) for key, value in published.items()
+    ):
+        raise ValueError(
+            f"sweep: published in {path}: {published!r} is not a table of numbers {[*EFFICIENCY]}"
+        )
+    return Group(name, published)
 
 
 def _points(entry: dict[str, Any], path: Path) -> Iterator[Point]:
@@ -100,7 +150,10 @@ def _points(entry: dict[str, Any], path: Path) -> Iterator[Point]:
         raise ValueError(f"sweep: design in {path}: {design!r} is not the name of a design")
     if not isinstance(ranges, dict):
         raise ValueError(f"sweep: set in {path}: {ranges!r} is not a table")
-    for key in ("power", "flat"):
+    group = entry.get("group", "")
+    if not isinstance(group, str):
+        raise ValueError(f"sweep: group in {path}: {group!r} is not a name")
+    for key in ("power", "flat", "baseline"):
         if not isinstance(entry.get(key, False), bool):
             raise ValueError(f"sweep: {key} in {path}: {entry[key]!r} is not true or false")
     periods = entry.get("periods", [])
@@ -115,7 +168,7 @@ def _points(entry: dict[str, Any], path: Path) -> Iterator[Point]:
     lists = [value if isinstance(value, list) else [value] for value in ranges.values()]
     for values in itertools.product(*lists):
         settings = tuple(f"{key}={_text(v)}" for key, v in zip(ranges, values, strict=True))
-        yield Point(design, settings, options)
+        yield Point(design, settings, options, group, entry.get("baseline", False))
 
 
 def _text(value: object) -> str:
@@ -170,6 +223,14 @@ def _place(point: Point, library: Library) -> Path | None:
         return None  # its row will say it
     emission = emit(selection.design.component, selection.config)
     return place_of(emission, library, selection.design, point.options)
+
+
+def _module(point: Point) -> str | None:
+    """Return the name of the module of a point, `None` for settings that are wrong."""
+    with suppress(ValueError):
+        selection = select(point.design, point.settings)
+        return selection.design.component(selection.config).name
+    return None
 
 
 def _records(point: Point, found: Measurement | str) -> list[dict[str, Any]]:
@@ -250,7 +311,7 @@ def _on_cluster(
     if scheduler is None:
         try:
             cluster = LocalCluster(
-                n_workers=os.cpu_count(), threads_per_worker=1, dashboard_address=None
+                n_workers=os.cpu_count(), threads_per_worker=1, dashboard_address="127.0.0.1:0"
             )
         except (OSError, RuntimeError) as error:
             why = (str(error).splitlines() or [type(error).__name__])[0]
@@ -314,7 +375,8 @@ def write_tables(records: Sequence[dict[str, Any]], stem: Path) -> list[Path]:
 
 def run(args: argparse.Namespace) -> int:
     """Run a sweep, write its tables and its plots."""
-    points = read_sweep(args.file)
+    sweep = read_sweep(args.file)
+    points = sweep.points
     if args.no_power:
         points = [replace(p, options=replace(p.options, power=False)) for p in points]
     records, lost = run_points(points, args.library, args.scheduler)
@@ -329,10 +391,14 @@ def run(args: argparse.Namespace) -> int:
     write_atomically(plots)
     files += plots
     if args.json:
-        print_json({"records": records, "files": [str(file) for file in files], "lost": lost})
+        named = [dict(zip(COLUMNS_OF_GAINS, one, strict=True)) for one in sweep.gains(records)]
+        shown = [str(file) for file in files]
+        print_json({"records": records, "gains": named, "files": shown, "lost": lost})
     else:
         cells = [[record["design"], *row(Record(**record))] for record in good]
         print_table(["design", *COLUMNS], cells, args.file.stem)
+        if compared := sweep.gains(records):
+            print_table(COLUMNS_OF_GAINS, compared)
         print_table(None, [[key, value] for key in FACTS for value in values_of(good, key)])
         failed = [[record["design"], record["error"]] for record in records if record["error"]]
         if failed:

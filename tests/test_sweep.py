@@ -121,6 +121,14 @@ def test_a_killed_sweep_resumes(tmp_path: Path) -> None:
         ('[[sweep]]\ndesign = "mac"\npower = 1', "power in"),
         ('[[sweep]]\ndesign = "mac"\noperands = "x"', "operands: 'x'"),
         ("[[sweep", "not a TOML file"),
+        ('[[sweep]]\ndesign = "mac"\ngroup = "x"', "'x' has no [[group]]"),
+        ('[[sweep]]\ndesign = "mac"\nbaseline = 1', "baseline in"),
+        ('[[group]]\nnam = "x"\n[[sweep]]\ndesign = "mac"', "did you mean 'name'"),
+        ('[[group]]\nname = 1\n[[sweep]]\ndesign = "mac"', "name of a group in"),
+        (
+            '[[group]]\nname = "x"\npublished = { speed = 2 }\n[[sweep]]\ndesign = "mac"',
+            "published",
+        ),
     ],
 )
 def test_bad_files(text: str, message: str, tmp_path: Path, capsys: Capture) -> None:
@@ -168,7 +176,7 @@ def test_a_lost_cluster_keeps_results(
 
 def test_a_worker_with_other_tools(tmp_path: Path) -> None:
     """Timers and activities never mix in one table."""
-    (point, *_) = read_sweep(sweep_file(tmp_path))
+    (point, *_) = read_sweep(sweep_file(tmp_path)).points
     for tools in (replace(Tools.here(), timer="T"), replace(Tools.here(), activity="A")):
         found = sweep.measure_point(point, None, tools)
         assert isinstance(found, str) and re.search(
@@ -183,9 +191,48 @@ def test_the_table_says_what_it_rests_on(tmp_path: Path, capsys: Capture) -> Non
 
 
 def test_points_multiply(tmp_path: Path) -> None:
-    points = read_sweep(sweep_file(tmp_path))
+    points = read_sweep(sweep_file(tmp_path)).points
     assert len(points) == 4
     assert points[0].label == "multiply_add width_a=2 width_b=2 width_acc=8"
+
+
+def test_gains_over_a_baseline(tmp_path: Path, capsys: Capture) -> None:
+    """Small multipliers against a wide one, worked out again from the records."""
+    text = """
+        [[group]]
+        name = "narrow"
+        published = { area = 1.5 }
+        [[sweep]]
+        group = "narrow"
+        design = "multiply_add"
+        set = { width_a = [2, 3], width_b = 2, width_acc = 8 }
+        periods = [1.0]
+        power = false
+        [[sweep]]
+        group = "narrow"
+        baseline = true
+        design = "multiply_add"
+        set = { width_a = 4, width_b = 4, width_acc = 8 }
+        periods = [1.0]
+        power = false
+    """
+    assert main(["sweep", str(sweep_file(tmp_path, text)), "-o", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    by_width: dict[int, list[tuple[float, str]]] = {2: [], 4: []}
+    for r in found["records"]:
+        by_width[r["parameters"]["width_b"]].append((r["gops_per_mm2"], r["design"]))
+    best, wide = max(by_width[2]), max(by_width[4])
+    (gain,) = found["gains"]
+    assert gain == {
+        "group": "narrow",
+        "efficiency": "area",
+        "baseline": wide[1],
+        "best design": best[1],
+        "of the baseline": f"{wide[0]:.0f} GOPS/mm2",
+        "of the best": f"{best[0]:.0f} GOPS/mm2",
+        "gain": f"{best[0] / wide[0]:.2f}",
+        "published gain": "1.50",
+    }
 
 
 def test_points_without_power_take_no_plot_from_others() -> None:
