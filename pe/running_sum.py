@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
@@ -48,7 +49,7 @@ class RunningSum:
     @property
     def split(self) -> int:
         """Columns in carry-save form; groups begin here."""
-        return min(self.width, len(self.heights) + 1)
+        return _layout(self).split
 
     @property
     def weights(self) -> tuple[int, ...]:
@@ -56,12 +57,12 @@ class RunningSum:
 
         First a word of `width` bits, then the second bits of columns, then carries into groups.
         """
-        doubled, overflow = _layout(self)
-        bases = range(self.split, self.width, GROUP)
+        split, doubled, overflow = _layout(self)
+        bases = range(split, self.width, GROUP)
         carries = [
             base
             for base in bases
-            for _ in range(overflow if base == self.split else min(overflow, 2))
+            for _ in range(overflow)
         ]
         return (*range(self.width), *doubled, *carries)
 
@@ -75,8 +76,8 @@ class RunningSum:
         state
             Bits of the weights `weights`.
         """
-        doubled, overflow = _layout(self)
-        heap = self.low(m, product, state, doubled)
+        split, doubled, overflow = _layout(self)
+        heap = self.low(m, product, state, split, doubled)
         word = [column[0].value for column in heap.columns]
         seconds = [
             column[1].value if len(column) > 1 else Const(0, 1)
@@ -84,7 +85,7 @@ class RunningSum:
         ]
         waiting = list(state[self.width + len(doubled) :])
         carries = [bit.value for bit in heap.overflow] if waiting else []
-        for base in range(self.split, self.width, GROUP):
+        for base in range(split, self.width, GROUP):
             group = state[base : min(base + GROUP, self.width)]
             count, waiting = waiting[:overflow], waiting[overflow:]
             bits, out = _count(m, group, count)
@@ -93,14 +94,19 @@ class RunningSum:
         return Cat(*word, *seconds, *carries)
 
     def low(
-        self, m: Module, product: Sequence[Value], state: Value, doubled: Sequence[int]
+        self,
+        m: Module,
+        product: Sequence[Value],
+        state: Value,
+        split: int,
+        doubled: Sequence[int],
     ) -> BitHeap:
-        """Return the columns in carry-save form, reduced, with `doubled` columns of two bits."""
-        constant = self.constant % (1 << self.split)
-        heights = self.heights[: self.split]
-        heights += (0,) * (self.split - len(heights))
+        """Return `split` columns in carry-save form, reduced, `doubled` ones with two bits."""
+        constant = self.constant % (1 << split)
+        heights = self.heights[:split]
+        heights += (0,) * (split - len(heights))
         heap = BitHeap.unflatten(product[: sum(heights)], heights, constant)
-        for weight in range(self.split):
+        for weight in range(split):
             heap.add_bit(state[weight], weight)
         for i, weight in enumerate(doubled):
             heap.add_bit(state[self.width + i], weight)
@@ -108,22 +114,39 @@ class RunningSum:
         return heap
 
 
-@cache
-def _layout(running: RunningSum) -> tuple[tuple[int, ...], int]:
-    """Return the columns that have two bits, and how many carries leave the last one.
+class _Layout(NamedTuple):
+    """Columns in carry-save form, which of them have two bits, and carries out of the last."""
 
-    What leaves a cycle must be what enters the next: the fixed point, from one bit a column on.
+    split: int
+    doubled: tuple[int, ...]
+    overflow: int
+
+
+@cache
+def _layout(running: RunningSum) -> _Layout:
+    """Return the least layout in which no more than two carries enter a group."""
+    split = min(running.width, len(running.heights) + 1)
+    while True:
+        layout = _steady(running, split)
+        if split == running.width or layout.overflow <= 2:
+            return layout
+        split += 1
+
+
+def _steady(running: RunningSum, split: int) -> _Layout:
+    """Return the layout in which what leaves a cycle is what enters the next.
+
+    The fixed point, from one bit a column on.
     """
     product = list(Signal(sum(running.heights)))
     doubled: tuple[int, ...] = ()
     while True:
         state = Signal(running.width + len(doubled))
-        heap = running.low(Module(), product, state, doubled)
+        heap = running.low(Module(), product, state, split, doubled)
         found = tuple(weight for weight, height in enumerate(heap.heights) if height == 2)
         found = tuple(sorted({*found, *doubled}))
         if found == doubled:
-            assert 1 <= len(heap.overflow) <= 2
-            return doubled, len(heap.overflow)
+            return _Layout(split, doubled, len(heap.overflow))
         doubled = found
 
 
