@@ -25,7 +25,8 @@ def multiply_add(
     a, b : integer array, any one shape
         Not negative where the operand is unsigned.
     addend : integer array, same shape
-        Fits in ``width_acc`` bits.
+        Fits in ``width_acc`` bits. Without the operands' last dimension, products along it are
+        summed.
     width_acc : int
         Bits of addend and sum, 2 to 63. Both are signed when either operand is signed.
     signed_a, signed_b : bool
@@ -34,7 +35,7 @@ def multiply_add(
     Returns
     -------
     dict
-        ``"sum"``: int64 array of the operands' shape.
+        ``"sum"``: int64 array of the addend's shape.
 
     Raises
     ------
@@ -47,8 +48,12 @@ def multiply_add(
     right = _operand("b", b, signed_b)
     third = _operand("addend", addend, True)
     check_range("addend", third, width_acc, signed)
-    _same_shape(a=left, b=right, addend=third)
-    return {"sum": wrap(left * right + third, width_acc, signed)}
+    _same_shape(a=left, b=right)
+    products = left * right
+    if products.ndim == third.ndim + 1:
+        products = products.sum(axis=-1, dtype=np.int64)
+    _same_shape(a=products, addend=third)
+    return {"sum": wrap(products + third, width_acc, signed)}
 
 
 def multiply_accumulate(
@@ -68,8 +73,8 @@ def multiply_accumulate(
 
     Parameters
     ----------
-    a, b : integer array, shape [t]
-        Not negative where the operand is unsigned.
+    a, b : integer array, shape [t] or [t, terms]
+        Not negative where the operand is unsigned. The products of all terms are added.
     clear, i_valid : array of 0 and 1 (or bool), shape [t]
     width_acc : int
         Bits of the accumulator, 2 to 63. It is signed when either operand is signed.
@@ -91,14 +96,18 @@ def multiply_accumulate(
     right = _operand("b", b, signed_b)
     clears = _flags("clear", clear)
     valid = _flags("i_valid", i_valid)
-    if left.ndim != 1:
-        raise ValueError(f"a: shape {left.shape} is not one-dimensional")
-    _same_shape(a=left, b=right, clear=clears, i_valid=valid)
+    if left.ndim not in (1, 2):
+        raise ValueError(f"a: shape {left.shape} is not [t] or [t, terms]")
+    _same_shape(a=left, b=right)
+    products = left * right
+    if products.ndim == 2:
+        products = products.sum(axis=1, dtype=np.int64)
+    _same_shape(a=products, clear=clears, i_valid=valid)
 
     # total[t] is the sum before step t since the beginning of time: an accumulator cleared
     # last in step s holds total[t + 1] - total[s] after step t.
-    total = np.concatenate(([0], np.cumsum(left * right * valid, dtype=np.int64)))
-    steps = np.arange(left.size)
+    total = np.concatenate(([0], np.cumsum(products * valid, dtype=np.int64)))
+    steps = np.arange(len(left))
     cleared = np.maximum.accumulate(np.where(valid & clears, steps, 0))
     return {"sum": wrap(total[1:] - total[cleared], width_acc, signed_a or signed_b)}
 

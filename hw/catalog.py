@@ -21,7 +21,8 @@ from pe.encoders import (
     EntConfig,
     EntEncoder,
 )
-from pe.mac import MacConfig, MultiplyAccumulate, MultiplyAdd
+from pe.mac import MacConfig, MultiplyAdd
+from pe.processing_element import ProcessingElement, ProcessingElementConfig
 from pe.unit import Unit
 
 
@@ -80,10 +81,19 @@ DESIGNS: dict[str, Design] = {
             name="mac",
             kind=Kind.FUNCTION_UNIT,
             config=MacConfig,
-            component=MultiplyAccumulate,
+            component=ProcessingElement,
             golden="golden.mac:multiply_accumulate",
             source=f"{_TPE}, section II",
             summary="multiply-accumulate PE with registered operands",
+        ),
+        Design(
+            name="pe",
+            kind=Kind.FUNCTION_UNIT,
+            config=ProcessingElementConfig,
+            component=ProcessingElement,
+            golden="golden.mac:multiply_accumulate",
+            source=f"{_TPE}, sections III and IV",
+            summary="any PE by itself, its running sum in the form that it keeps it in",
         ),
         Design(
             name="booth_encoder",

@@ -12,18 +12,13 @@ from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out
 
 from hw.nest import Nest
-from pe.adders import SKLANSKY
-from pe.bit_weight import BOOTH, PE, BitWeightConfig
-from pe.config import Config, choice, flag, integer, same_as
-from pe.element import PeConfig, accumulator_bits
-from pe.heap import DADDA, THREE_TWO
-from pe.registry import PES
+from pe.bit_weight import PE, BitWeightConfig
+from pe.config import integer, same_as
+from pe.element import accumulator_bits
+from pe.registry import PeChoice
 from pe.unit import Unit
 
 DERIVED = 0
-
-PE_OPTIONS = ("digits", "encoder_at", "stages", "schedule", "counters", "adder")
-"""Parameters of an engine that are those of its PE, where it has them."""
 
 
 class Dataflow(enum.Enum):
@@ -42,22 +37,12 @@ class Dataflow(enum.Enum):
     WEIGHT_STATIONARY = "weight_stationary"
 
 
-class EngineConfig(Config):
+class EngineConfig(PeChoice):
     """Operands, accumulator and PE: what every GEMM engine has."""
 
-    pe: str = choice("processing element", lambda: PES, default="mac")
-    width_a: int = integer("bits of an element of A", 2, 16, default=8)
-    width_b: int = integer("bits of an element of B", 2, 16, default=8)
-    signed_a: bool = flag("A is two's complement", default=True)
-    signed_b: bool = flag("B is two's complement", default=True)
+    encoder_at: str = same_as(BitWeightConfig, "encoder_at", default=PE)
     k_max: int = integer("largest K that must not overflow", 1, 1 << 31, default=1 << 16)
     width_acc: int = integer("bits of an element of C; 0 derives them", 0, 63, default=DERIVED)
-    digits: str = same_as(BitWeightConfig, "digits", default=BOOTH)
-    encoder_at: str = same_as(BitWeightConfig, "encoder_at", default=PE)
-    stages: int = same_as(BitWeightConfig, "stages", default=0)
-    schedule: str = same_as(BitWeightConfig, "schedule", default=DADDA)
-    counters: str = same_as(BitWeightConfig, "counters", default=THREE_TWO)
-    adder: str = same_as(BitWeightConfig, "adder", default=SKLANSKY)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,34 +58,7 @@ class EngineConfig(Config):
                 f"{self.k_max} products of {self.width_a} x {self.width_b} bits need"
             )
 
-        self._check_options()
-
-    def _check_options(self) -> None:
-        """Refuse an option that the PE does not have."""
-        fields = self.__dataclass_fields__
-        for option in PE_OPTIONS:
-            value = getattr(self, option)
-            if value == fields[option].default or option in PES[self.pe].__dataclass_fields__:
-                continue
-            takers = ", ".join(n for n, pe in PES.items() if option in pe.__dataclass_fields__)
-            raise ValueError(
-                f"{option}: {value!r} does not apply to pe={self.pe}; it does to {takers}"
-            )
-
-    @property
-    def pe_config(self) -> PeConfig:
-        """Config of one PE."""
-        pe = PES[self.pe]
-        options = {o: getattr(self, o) for o in PE_OPTIONS if o in pe.__dataclass_fields__}
-        return pe(
-            width_a=self.width_a,
-            width_b=self.width_b,
-            width_acc=self.width_acc,
-            signed_a=self.signed_a,
-            signed_b=self.signed_b,
-            terms=self.terms,
-            **options,
-        )
+        self.check_options()
 
     @property
     def terms(self) -> int:

@@ -9,6 +9,7 @@ carry-save form; `PeConfig.resolve` then makes a number of it outside the accumu
 from typing import ClassVar
 
 from amaranth.hdl import Module, Shape, Value, unsigned
+from amaranth.lib import data
 
 from pe.config import Config, flag, integer
 from pe.primitives import Placed
@@ -31,6 +32,11 @@ def accumulator_bits(k: int, width_a: int, width_b: int, signed_a: bool, signed_
 def extremes(width: int, is_signed: bool) -> tuple[int, int]:
     """Return the least and the greatest integer of a width in bits."""
     return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if is_signed else (0, (1 << width) - 1)
+
+
+def operands(shape: Shape, count: int) -> Shape | data.ArrayLayout:
+    """Shape of a port that takes so many elements at once, the first in the low bits."""
+    return shape if count == 1 else data.ArrayLayout(shape, count)
 
 
 class PeConfig(Config):
@@ -60,6 +66,11 @@ class PeConfig(Config):
                 f"width_acc: {self.width_acc} bits cannot hold one step's sum; "
                 f"at least {least} are needed"
             )
+
+    @property
+    def pe_config(self) -> "PeConfig":
+        """This config: a stand-alone PE may be given as itself, or chosen by name."""
+        return self
 
     @property
     def operands_slug(self) -> str:

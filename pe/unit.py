@@ -1,11 +1,28 @@
 """What every hardware unit has beside its ports: a name, a latency and an initiation interval."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from amaranth.hdl import Shape
 from amaranth.lib import wiring
 
 if TYPE_CHECKING:
     from pe.share import Collector
+
+
+class Redundant(NamedTuple):
+    """Bits that add up to a number, modulo two to its width, in more than one way.
+
+    Attributes
+    ----------
+    shape
+        Of the number.
+    weights
+        Of the bits, as exponents of 2, the low bit of the port first.
+    """
+
+    shape: Shape
+    weights: tuple[int, ...]
 
 
 class Unit(wiring.Component):
@@ -23,6 +40,11 @@ class Unit(wiring.Component):
     initiation_interval: int = 1
     cycle_formula: str | None = None
     """Cycles of a whole piece of work, in words and symbols, where that is data for a user."""
+
+    @property
+    def redundant(self) -> Mapping[str, Redundant]:
+        """Outputs that are not numbers, but bits which add up to one, by name."""
+        return {}
 
     if TYPE_CHECKING:
 

@@ -14,6 +14,7 @@ import cocotb
 import numpy as np
 import numpy.typing as npt
 
+from golden.gemm import wrap
 from hw.catalog import find
 from hw.memory import Memory
 from sim.clock import start_clock
@@ -27,69 +28,72 @@ Column = npt.NDArray[np.int64]
 
 
 def bounds(field: PortField) -> tuple[int, int]:
-    """Least and greatest value of a port."""
+    """Least and greatest number at a port."""
     if field.signed:
         return -(1 << (field.width - 1)), (1 << (field.width - 1)) - 1
     return 0, (1 << field.width) - 1
 
 
 def stimuli(inputs: list[PortField], count: int, seed: int) -> tuple[dict[str, Column], bool]:
-    """Return the columns of operands, and whether they are all there are."""
+    """Return the columns of operands, [sets] or [sets, lanes], and whether they are all."""
+    columns: dict[str, Column] = {}
     if is_exhaustive(inputs):
         code = np.arange(sets(inputs, count), dtype=np.int64)
-        columns = {}
         for f in inputs:
-            value = code & ((1 << f.width) - 1)
-            columns[f.name] = np.where(
-                f.signed & (value > bounds(f)[1]), value - (1 << f.width), value
-            )
-            code = code >> f.width
+            values = code[:, None] >> np.arange(f.lanes) * f.width
+            columns[f.name] = _column(wrap(values, f.width, f.signed), f)
+            code = code >> f.bits
         return columns, True
     rng = np.random.default_rng(seed)
-    columns = {}
     for f in inputs:
         low, high = bounds(f)
-        columns[f.name] = rng.integers(low, high, count, endpoint=True, dtype=np.int64)
+        values = rng.integers(low, high, (count, f.lanes), endpoint=True, dtype=np.int64)
         if f.width > 1:
-            chosen = rng.random(count) < 0.2
+            chosen = rng.random(values.shape) < 0.2
             corners = np.array([low, low + 1, 0, 1, high - 1, high], np.int64)
-            columns[f.name][chosen] = rng.choice(corners, int(chosen.sum()))
+            values[chosen] = rng.choice(corners, int(chosen.sum()))
+        columns[f.name] = _column(values, f)
     operands = [f for f in inputs if f.width > 1]
     extremes = np.array(list(itertools.product(*(bounds(f) for f in operands))), np.int64)
     for f, column in zip(operands, extremes.T, strict=True):
-        columns[f.name][: len(column)] = column
+        columns[f.name][: len(column)].T[:] = column
     return columns, False
+
+
+def _column(values: Column, field: PortField) -> Column:
+    return values if field.lanes > 1 else values[:, 0]
+
+
+def to_bits(column: Column, field: PortField) -> npt.NDArray[np.uint8]:
+    """Return the bits [sets, bits] of the numbers at a port, the low one first."""
+    octets = np.ascontiguousarray(column).astype("<i8").view(np.uint8).reshape(-1, 8)
+    bits = np.unpackbits(octets, axis=1, count=field.width, bitorder="little")
+    return bits.reshape(len(column), field.bits)
 
 
 def to_words(columns: dict[str, Column], ports: list[PortField]) -> npt.NDArray[np.uint8]:
     """Lay the columns side by side in memory words."""
-    bits = [
-        np.unpackbits(
-            np.ascontiguousarray(columns[f.name]).astype("<i8").view(np.uint8).reshape(-1, 8),
-            axis=1,
-            count=f.width,
-            bitorder="little",
-        )
-        for f in ports
-    ]
-    packed = np.packbits(np.concatenate(bits, axis=1), axis=1, bitorder="little")
-    words = np.zeros((len(packed), entry_bytes(sum(f.width for f in ports))), np.uint8)
+    bits = np.concatenate([to_bits(columns[f.name], f) for f in ports], axis=1)
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    words = np.zeros((len(packed), entry_bytes(bits.shape[1])), np.uint8)
     words[:, : packed.shape[1]] = packed
     return words
 
 
-def from_words(words: npt.NDArray[np.uint8], ports: list[PortField]) -> dict[str, Column]:
-    """Take the columns out of memory words."""
+def from_words(
+    words: npt.NDArray[np.uint8], ports: list[PortField]
+) -> dict[str, npt.NDArray[np.uint8]]:
+    """Take the bits [sets, bits] of each port out of memory words."""
     bits = np.unpackbits(words, axis=1, bitorder="little")
-    columns: dict[str, Column] = {}
-    start = 0
-    for f in ports:
-        field_bits = bits[:, start : start + f.width]
-        sign = field_bits[:, -1:] if f.signed else np.zeros((len(bits), 1), np.uint8)
-        extended = np.concatenate([field_bits, np.repeat(sign, 64 - f.width, axis=1)], axis=1)
-        columns[f.name] = np.packbits(extended, axis=1, bitorder="little").view("<i8")[:, 0]
-        start += f.width
-    return columns
+    ends = np.cumsum([f.bits for f in ports])
+    parts = np.split(bits, ends, axis=1)
+    return {f.name: part for f, part in zip(ports, parts, strict=False)}
+
+
+def to_numbers(bits: npt.NDArray[np.uint8], field: PortField) -> Column:
+    """Return what the bits of an output add up to."""
+    weights = np.array(field.weights or range(field.width), np.int64)
+    return wrap((bits.astype(np.int64) << weights).sum(axis=1), field.width, field.signed)
 
 
 def golden(path: str, operands: dict[str, Column], config: Any) -> dict[str, Column]:
@@ -104,13 +108,14 @@ def golden(path: str, operands: dict[str, Column], config: Any) -> dict[str, Col
 
 @cocotb.test()
 async def operands(dut: Any) -> None:
-    """Play the operands of the job and compare every result."""
-    job, _ = load()
+    """Play operands, those of the job if it has any, and compare every result."""
+    job, given = load()
     design = find(job.design)
     config = design.config.from_settings(job.settings)
+    latency = design.component(config).latency
     depth: int = job.options["depth"]
     inputs, outputs = fields(PlayerConfig(design.component, config, depth))
-    columns, exhaustive = stimuli(inputs, depth, job.seed)
+    columns, exhaustive = (given, False) if given else stimuli(inputs, depth, job.seed)
     count = len(next(iter(columns.values())))
 
     clock = start_clock(dut)
@@ -124,24 +129,25 @@ async def operands(dut: Any) -> None:
     await clock.cycles(1)
     dut.start.value = 0
     await clock.cycles(2)
-    await clock.until(dut.done, 1, limit=count + design.component.latency + 100)
+    await clock.until(dut.done, 1, limit=count + latency + 100)
 
-    results = from_words(memory_view(f"response.{Memory.STORAGE}")[:count], outputs)
+    bits = from_words(memory_view(f"response.{Memory.STORAGE}")[:count], outputs)
+    results = {f.name: to_numbers(bits[f.name], f) for f in outputs}
     expected = golden(design.golden, columns, config)
     valid = columns["i_valid"] != 0 if "i_valid" in columns else np.ones(count, np.bool_)
     if "o_valid" in results:
         late = np.flatnonzero((results["o_valid"] != 0) != valid)
         assert not len(late), (
             f"o_valid: set {late[0]} of {count} is not answered after exactly "
-            f"{design.component.latency} cycles"
+            f"{latency} cycles"
         )
     for name, column in expected.items():
         wrong = np.flatnonzero((results[name] != column) & valid)
         if len(wrong):
             first = int(wrong[0])
-            shown = ", ".join(f"{port}={int(values[first])}" for port, values in columns.items())
+            shown = ", ".join(f"{p}={values[first].tolist()}" for p, values in columns.items())
             raise AssertionError(
                 f"{name}: {len(wrong)} of {count} results differ; set {first}, {shown}: "
                 f"{int(results[name][first])}, the golden model says {int(column[first])}"
             )
-    save_result({"sets": count, "exhaustive": exhaustive}, {})
+    save_result({"sets": count, "exhaustive": exhaustive}, bits if given else {})

@@ -8,7 +8,8 @@ unit which is early or late shows.
 
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Shape, Signal, Value, unsigned
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import Memory, MemoryShape
@@ -30,21 +31,45 @@ class PlayerConfig(NamedTuple):
 
 
 class PortField(NamedTuple):
-    """A port of the unit in the words of a memory, from the low bits on."""
+    """A port of the unit in the words of a memory, from the low bits on.
+
+    Attributes
+    ----------
+    name
+        Of the port.
+    width, signed
+        Of the number that the port holds, or of each where it holds several.
+    lanes
+        Numbers side by side.
+    weights
+        Of the port's bits, as exponents of 2, where they are a redundant form of the number.
+    """
 
     name: str
     width: int
     signed: bool
+    lanes: int = 1
+    weights: tuple[int, ...] = ()
+
+    @property
+    def bits(self) -> int:
+        """Width of the port."""
+        return len(self.weights) or self.width * self.lanes
 
 
 def fields(config: PlayerConfig) -> tuple[list[PortField], list[PortField]]:
     """Ports of the unit in the words of the stimulus and of the response memory."""
-    signature = config.unit_class(config.config).signature
+    unit = config.unit_class(config.config)
     inputs: list[PortField] = []
     outputs: list[PortField] = []
-    for name, member in signature.members.items():
-        shape = Signal(member.shape).shape()
-        port = PortField(name, shape.width, bool(shape.signed))
+    for name, member in unit.signature.members.items():
+        shape, lanes, weights = member.shape, 1, ()
+        if isinstance(shape, data.ArrayLayout):
+            shape, lanes = shape.elem_shape, shape.length
+        if name in unit.redundant:
+            shape, weights = unit.redundant[name]
+        shape = Shape.cast(shape)
+        port = PortField(name, shape.width, bool(shape.signed), lanes, weights)
         (inputs if member.flow == In else outputs).append(port)
     return inputs, outputs
 
@@ -57,13 +82,13 @@ def player_config(unit_class: type[Unit], config: Config, count: int) -> PlayerC
 
 def is_exhaustive(inputs: list[PortField]) -> bool:
     """Whether all combinations of operands are tried; never for a unit that remembers them."""
-    bits = sum(f.width for f in inputs)
+    bits = sum(f.bits for f in inputs)
     return bits <= EXHAUSTIVE_BITS and not any(f.name == "i_valid" for f in inputs)
 
 
 def sets(inputs: list[PortField], count: int) -> int:
     """Sets of operands to play: all combinations, or `count`."""
-    return 1 << sum(f.width for f in inputs) if is_exhaustive(inputs) else count
+    return 1 << sum(f.bits for f in inputs) if is_exhaustive(inputs) else count
 
 
 UNIT = "unit"
@@ -88,8 +113,8 @@ class Player(Unit):
     def __init__(self, config: PlayerConfig) -> None:
         super().__init__(config, {"start": In(1), "count": In(32), "done": Out(1)})
         inputs, outputs = fields(config)
-        self.stimulus = MemoryShape(config.depth, unsigned(sum(f.width for f in inputs)))
-        self.response = MemoryShape(config.depth, unsigned(sum(f.width for f in outputs)))
+        self.stimulus = MemoryShape(config.depth, unsigned(sum(f.bits for f in inputs)))
+        self.response = MemoryShape(config.depth, unsigned(sum(f.bits for f in outputs)))
 
     @property
     def memories(self) -> tuple[MemoryShape, MemoryShape]:
@@ -121,7 +146,7 @@ class Player(Unit):
         present = Signal()
         read_index = Signal(len(stimulus.read_address))
         m.d.sync += [present.eq(playing), read_index.eq(index)]
-        offered = Cat(getattr(unit, f.name) for f in inputs)
+        offered = Cat(Value.cast(getattr(unit, f.name)) for f in inputs)
         m.d.comb += [
             stimulus.read_address.eq(index),
             stimulus.read_enable.eq(playing),
@@ -131,7 +156,8 @@ class Player(Unit):
             with m.If(~present):
                 m.d.comb += unit.i_valid.eq(0)
 
-        taken = delayed(m, "taken_line", Cat(present, read_index), unit_class.latency)[-1]
+        latency = unit_class(config).latency
+        taken = delayed(m, "taken_line", Cat(present, read_index), latency)[-1]
         m.d.comb += [
             response.write_enable.eq(taken[0]),
             response.write_address.eq(taken[1:]),

@@ -159,6 +159,7 @@ def run_operands(
     count: int = OPERAND_SETS,
     simulator: Simulator | None = None,
     waves: bool = False,
+    operands: Arrays | None = None,
 ) -> Outcome:
     """Run operands through a function unit and hold every result to the golden model.
 
@@ -170,11 +171,14 @@ def run_operands(
         Of the player around the unit, where it is not to be built from the emitted Verilog.
     waves
         Write a waveform file; `simulator` must be able to.
+    operands
+        By port, [sets] or [sets, lanes], `count` sets: play these, and return the bits
+        [sets, bits] of each output.
     """
     emission, player, memories = player_emission(design, config, count)
     simulator = simulator or build_emission(emission, memories)
     job = Job.of(design, config, seed, depth=player.depth)
-    return run_bench(simulator, BENCHES[design.kind], job, {}, workdir, waves=waves)
+    return run_bench(simulator, BENCHES[design.kind], job, operands or {}, workdir, waves=waves)
 
 
 def random_matrix(

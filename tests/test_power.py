@@ -17,9 +17,12 @@ from scripts.ppa.netlist import ModuleCells, Netlist
 from scripts.ppa.power import Energy, module_energy, power
 from scripts.ppa.sdf import opensta_delays, parse_sdf
 from scripts.ppa.testbench import simulate_cycles, simulate_delays
-from scripts.ppa.vectors import Vectors, to_bits
+from scripts.ppa.vectors import Vectors
+from sim.bench_function import to_bits
+from sim.player import PortField
 
 CYCLES = 40
+BIT = PortField("bit", 1, False)
 FIRST = 4
 VOLTAGE = 1.1
 LOAD_FF = 7.0  # of an output port, as the library says
@@ -138,7 +141,7 @@ def module(verilog: str, folder: Path) -> FlatNetlist:
 
 
 def toggling(start: int = 0) -> np.ndarray:
-    return to_bits((np.arange(CYCLES) + start) % 2, 1)
+    return to_bits((np.arange(CYCLES) + start) % 2, BIT)
 
 
 def energy_of(activity: Activity) -> tuple[float, float]:
@@ -149,7 +152,7 @@ def energy_of(activity: Activity) -> tuple[float, float]:
 
 
 def constant(value: int) -> np.ndarray:
-    return to_bits(np.full(CYCLES, value), 1)
+    return to_bits(np.full(CYCLES, value), BIT)
 
 
 @pytest.mark.parametrize("simulate", SIMULATIONS)

@@ -29,7 +29,7 @@ from scripts.ppa.proof import (
     same_sums,
     step_is_specified,
 )
-from sim.player import PlayerConfig, fields, is_exhaustive
+from sim.player import PlayerConfig, PortField, fields, is_exhaustive
 from sim.simulate import BUILD, run_operands
 
 SAT_SECONDS = 10.0
@@ -131,7 +131,7 @@ def _specification(design: Design, config: Config, subject: _Subject, seconds: f
     name = f"{unit.name}: RTL = specification"
     inputs, _ = fields(PlayerConfig(type(unit), unit.config, 1))
     if design.kind is Kind.FUNCTION_UNIT and is_exhaustive(inputs):
-        bits = sum(f.width for f in inputs)
+        bits = sum(f.bits for f in inputs)
         method = f"all 2^{bits} inputs in simulation against the golden model"
         work = BUILD / "equivalence" / unit.name
         return _timed(name, method, lambda: str(run_operands(design, config, work) and method))
@@ -145,14 +145,13 @@ def _specification(design: Design, config: Config, subject: _Subject, seconds: f
 
 def _contract(subject: _Subject, seconds: float) -> Callable[[Machine], str] | None:
     unit = subject.unit
+    ports: dict[str, PortField] = {
+        f.name: f for side in fields(PlayerConfig(type(unit), unit.config, 1)) for f in side
+    }
     if subject.ports == _STEP:
-        return lambda machine: step_is_specified(
-            machine, unit.config.signed_a, unit.config.signed_b, seconds
-        )
+        return lambda machine: step_is_specified(machine, ports, seconds)
     if subject.ports == _ACCUMULATOR:
-        return lambda machine: accumulator_is_specified(
-            machine, unit.latency, unit.config.signed_a, unit.config.signed_b, seconds
-        )
+        return lambda machine: accumulator_is_specified(machine, unit.latency, ports, seconds)
     return None
 
 

@@ -9,10 +9,8 @@ import numpy.typing as npt
 
 from golden.gemm import wrap
 from golden.mlp import forward
-from hw.catalog import Design
 from pe.config import Config, parameters
 from sim.bench_function import bounds
-from sim.bench_function import golden as call_golden
 from sim.player import PortField
 
 DOT_PRODUCT = 64
@@ -81,32 +79,42 @@ class Operands:
         return self._random(rng, (m, k), a), self._random(rng, (k, n), b)
 
     def stream(self, count: int, fields: list[PortField], seed: int) -> dict[str, Column]:
-        """Return a column of `count` values a field; operands ``a`` and ``b`` are a dot product's.
+        """Return `count` values a field; operands ``a`` and ``b`` are a dot product's.
 
-        Other fields count as operands of A's kind.
+        Other fields count as operands of A's kind. Lanes take consecutive values.
         """
         rng = np.random.default_rng(seed)
         if self.kind == "digits":
+            length = count * max(f.lanes for f in fields)
             products = [
                 (acts[i], weights[:, j])
                 for acts, weights in _digits_layers()
                 for i, j in zip(
-                    rng.integers(len(acts), size=1 + count // DOT_PRODUCT),
-                    rng.integers(weights.shape[1], size=1 + count // DOT_PRODUCT),
+                    rng.integers(len(acts), size=1 + length // DOT_PRODUCT),
+                    rng.integers(weights.shape[1], size=1 + length // DOT_PRODUCT),
                     strict=True,
                 )
             ]
             order = rng.permutation(len(products))
             columns = [np.concatenate([products[i][side] for i in order]) for side in (0, 1)]
-            return {f.name: _fit(columns[f.name == "b"][:count], f) for f in fields}
-        return {f.name: self._random(rng, (count,), f) for f in fields}
+            return {
+                f.name: _fit(columns[f.name == "b"][: count * f.lanes].reshape(_shape(count, f)), f)
+                for f in fields
+            }
+        return {f.name: self._random(rng, _shape(count, f), f) for f in fields}
 
-    def _random(self, rng: np.random.Generator, shape: tuple[int, ...], field: PortField) -> Column:
+    def _random(
+        self, rng: np.random.Generator, shape: tuple[int, ...], field: PortField
+    ) -> Column:
         low, high = bounds(field)
         if self.kind == "uniform":
             return rng.integers(low, high, shape, dtype=np.int64, endpoint=True)
         values = np.rint(rng.normal(0.0, self.sigma, shape))
         return np.clip(values if field.signed else np.abs(values), low, high).astype(np.int64)
+
+
+def _shape(count: int, field: PortField) -> tuple[int, ...]:
+    return (count,) if field.lanes == 1 else (count, field.lanes)
 
 
 def _fit(values: npt.NDArray[Any], field: PortField) -> Column:
@@ -150,21 +158,20 @@ def network_operands(field: PortField) -> tuple[Column, Column]:
 
 
 def unit_columns(
-    design: Design,
-    config: Config,
     inputs: list[PortField],
     operands: Operands,
     count: int,
     seed: int,
-) -> tuple[dict[str, Column], dict[str, Column]]:
-    """Return what a function unit is given in each of `count` cycles, and what it answers.
+) -> dict[str, Column]:
+    """Return what a function unit is given in each of `count` cycles.
 
-    Every cycle is valid. Accumulation starts anew every `DOT_PRODUCT` products; an ``addend`` is
+    Every cycle is valid. Accumulation starts anew every `DOT_PRODUCT` products or so; an ``addend`` is
     the running sum that the unit itself makes.
     """
     streamed = [f for f in inputs if f.width > 1 and f.name != "addend"]
     columns = operands.stream(count, streamed, seed)
-    start = np.arange(count) % DOT_PRODUCT == 0
+    steps = max(1, DOT_PRODUCT // max(f.lanes for f in inputs))
+    start = np.arange(count) % steps == 0
     rng = np.random.default_rng(seed + 1)
     for f in inputs:
         if f.name == "i_valid":
@@ -172,17 +179,17 @@ def unit_columns(
         elif f.name == "clear":
             columns[f.name] = start.astype(np.int64)
         elif f.name == "addend":
-            columns[f.name] = _running_sums(columns["a"] * columns["b"], f)
+            products = (columns["a"] * columns["b"]).reshape(count, -1).sum(axis=1)
+            columns[f.name] = _running_sums(products, steps, f)
         elif f.name not in columns:
             columns[f.name] = rng.integers(0, 2, count)
-    ordered = {f.name: columns[f.name] for f in inputs}
-    return ordered, call_golden(design.golden, ordered, config)
+    return {f.name: columns[f.name] for f in inputs}
 
 
-def _running_sums(products: Column, field: PortField) -> Column:
+def _running_sums(products: Column, steps: int, field: PortField) -> Column:
     sums = np.zeros_like(products)
-    for begin in range(0, len(products), DOT_PRODUCT):
-        part = products[begin : begin + DOT_PRODUCT]
+    for begin in range(0, len(products), steps):
+        part = products[begin : begin + steps]
         sums[begin + 1 : begin + len(part)] = wrap(np.cumsum(part)[:-1], field.width, field.signed)
     return sums
 

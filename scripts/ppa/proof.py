@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.gemm import wrap
 from scripts.ppa.aig import (
     FALSE,
     TRUE,
@@ -21,7 +22,11 @@ from scripts.ppa.aig import (
     support,
     write,
 )
+from sim.player import PortField
 from sim.tools import find_package
+
+Ports = Mapping[str, PortField]
+"""Ports of a unit by name: which numbers their bits stand for."""
 
 LARGEST_SPACE = 24
 """Bits of operands that are simulated completely."""
@@ -70,11 +75,11 @@ def same(graph: Graph, left: Word, right: Word, what: str, seconds: float) -> No
 
 
 def is_product(
-    graph: Graph, product: Word, a: Word, b: Word, signed_a: bool, signed_b: bool
+    graph: Graph, product: Word, a: Word, b: Word, field_a: PortField, field_b: PortField
 ) -> None:
     """Hold ``product == a * b`` modulo its width against all values of a and b.
 
-    Other inputs of the graph are 0.
+    Products of several lanes are summed. Other inputs of the graph are 0.
 
     Raises
     ------
@@ -86,22 +91,23 @@ def is_product(
     bits = len(a) + len(b)
     if bits > LARGEST_SPACE:
         raise Undecided(
-            f"{len(a)} x {len(b)} bit product: {bits} operand bits are more than the "
+            f"{field_a.bits} x {field_b.bits} bit product: {bits} operand bits are more than the "
             f"{LARGEST_SPACE} that are tried completely"
         )
     for start in range(0, 1 << bits, 1 << _CHUNK):
         size = max(64, min(1 << _CHUNK, 1 << bits))
         codes = start + np.arange(size, dtype=np.int64)
-        value_a = _number(codes, len(a), signed_a)
-        value_b = _number(codes >> len(a), len(b), signed_b)
+        value_a = _numbers(codes, field_a)
+        value_b = _numbers(codes >> len(a), field_b)
         values = dict(zip([*a, *b], pack(codes, bits), strict=True))
         found = simulate(graph, product, values)
-        expected = pack(value_a * value_b, len(product))
+        expected = pack((value_a * value_b).sum(axis=1), len(product))
         wrong = np.bitwise_or.reduce([x ^ y for x, y in zip(found, expected, strict=True)])
         if wrong.any():
             flags = np.unpackbits(wrong.view(np.uint8), bitorder="little")
             first = int(np.flatnonzero(flags)[0])
-            raise Refuted(f"product differs, first at a={value_a[first]}, b={value_b[first]}")
+            a_text, b_text = (value[first].tolist() for value in (value_a, value_b))
+            raise Refuted(f"product differs, first at a={a_text}, b={b_text}")
 
 
 def same_sums(
@@ -139,7 +145,10 @@ def same_sums(
         addends = [w for w in words if len(w) == len(left) > 1 and not used.isdisjoint(w)]
         if addends:
             try:
-                sides = [_without_addend(graph, side, addends[0], what, seconds) for side in sides]
+                sides = [
+                    _without_addend(graph, side, addends[0], range(len(left)), what, seconds)
+                    for side in sides
+                ]
             except Refuted as error:
                 raise Undecided(f"{what} is no product plus an addend: {error}") from error
         _same_everywhere(graph, sides[0], sides[1], what)
@@ -164,12 +173,30 @@ def _same_everywhere(graph: Graph, left: Word, right: Word, what: str) -> None:
             raise Refuted(f"{what} differs")
 
 
-def _number(codes: np.ndarray, width: int, signed: bool) -> np.ndarray:
-    low = codes & ((1 << width) - 1)
-    return np.where(low >> (width - 1) & 1, low - (1 << width), low) if signed else low
+def _numbers(codes: np.ndarray, field: PortField) -> np.ndarray:
+    """Return the numbers [codes, lanes] at a port."""
+    return wrap(codes[:, None] >> np.arange(field.lanes) * field.width, field.width, field.signed)
 
 
-def step_is_specified(machine: Machine, signed_a: bool, signed_b: bool, seconds: float) -> str:
+def number(graph: Graph, bits: Word, weights: Sequence[int]) -> Word:
+    """Return the sum of bits of the given weights, which are exponents of 2.
+
+    Modulo two to the width that the greatest weight says; each weight up to it occurs.
+    """
+    rows: list[Word] = []
+    taken = dict.fromkeys(weights, 0)
+    for bit, weight in zip(bits, weights, strict=True):
+        if taken[weight] == len(rows):
+            rows.append([FALSE] * len(taken))
+        rows[taken[weight]][weight] = bit
+        taken[weight] += 1
+    total = rows[0]
+    for row in rows[1:]:
+        total = graph.add(total, row)
+    return total
+
+
+def step_is_specified(machine: Machine, ports: Ports, seconds: float) -> str:
     """Prove ``sum == addend + a * b`` modulo the width of sum, for all operands.
 
     With P(a, b) the sum at addend 0: SAT shows sum == P + addend, complete simulation P == a b.
@@ -182,16 +209,19 @@ def step_is_specified(machine: Machine, signed_a: bool, signed_b: bool, seconds:
     graph = Graph()
     inputs = {name: graph.input(len(word)) for name, word in machine.inputs.items()}
     total = machine.place(graph, inputs, [])[0]["sum"]
-    product = _without_addend(graph, total, inputs["addend"], "sum", seconds)
+    addend = inputs["addend"]
+    product = _without_addend(graph, total, addend, range(len(addend)), "sum", seconds)
     a, b = inputs["a"], inputs["b"]
-    is_product(graph, product, a, b, signed_a, signed_b)
+    is_product(graph, product, a, b, ports["a"], ports["b"])
     return (
         f"SAT: sum(a, b, addend) = sum(a, b, 0) + addend; complete simulation of all "
         f"2^{len(a) + len(b)} operands: sum(a, b, 0) = a * b"
     )
 
 
-def _without_addend(graph: Graph, total: Word, addend: Word, what: str, seconds: float) -> Word:
+def _without_addend(
+    graph: Graph, total: Word, addend: Word, weights: Sequence[int], what: str, seconds: float
+) -> Word:
     """Prove that a word is itself at addend 0 plus the addend, and return it at addend 0.
 
     Asked of the whole word SAT may not see it, where the addend enters inside of a compressor
@@ -208,29 +238,28 @@ def _without_addend(graph: Graph, total: Word, addend: Word, what: str, seconds:
     inside = all(graph.ands[x >> 1] is None for x in addend)
     try:
         limit = min(seconds, _BRIEF_SECONDS) if inside else seconds
-        same(graph, total, graph.add(product, addend), what, limit)
+        same(graph, total, graph.add(product, number(graph, addend, weights)), what, limit)
         return product
     except Undecided:
         if not inside:
             raise
     before = product
-    for i, bit in enumerate(addend):
-        one = [FALSE] * i + [bit] + [FALSE] * (len(addend) - i - 1)
+    for i, (bit, weight) in enumerate(zip(addend, weights, strict=True)):
+        one = [FALSE] * weight + [bit] + [FALSE] * (len(total) - weight - 1)
         after = at(addend[: i + 1])
         same(graph, after, graph.add(before, one), f"{what}, bit {i} of the addend", seconds)
         before = after
     return product
 
 
-def accumulator_is_specified(
-    machine: Machine, latency: int, signed_a: bool, signed_b: bool, seconds: float
-) -> str:
+def accumulator_is_specified(machine: Machine, latency: int, ports: Ports, seconds: float) -> str:
     """Prove the contract of an accumulator by k-induction, k its latency.
 
     Step, from any state and without reset: `latency` cycles after operands with ``i_valid`` the
     sum is that of the cycle before, 0 instead with ``clear``, plus p(a, b); after a cycle without
-    it is held; ``o_valid`` repeats ``i_valid``. Base: after a cycle of reset sum and ``o_valid``
-    are 0 until the first operands arrive. Then p is held to the product.
+    it is held; ``o_valid`` repeats ``i_valid``. Base: after a cycle of reset ``o_valid`` is 0
+    until the first operands arrive, and so is the sum in the cycle before it. Then p is held to
+    the product. Where a sum has several forms its number is meant.
 
     A step that fails may start from a state that no reset leads to.
 
@@ -249,7 +278,12 @@ def accumulator_is_specified(
     zeros = {name: [FALSE] * len(word) for name, word in first.items()}
     alone = zeros | {"a": first["a"], "b": first["b"], "clear": [TRUE], "i_valid": [TRUE]}
     nothing = [FALSE] * len(start)
-    product = _run(graph, machine, nothing, [alone, *[zeros] * latency])[latency]["sum"]
+    weights = ports["sum"].weights or range(ports["sum"].width)
+
+    def total(outputs: Mapping[str, Word]) -> Word:
+        return number(graph, outputs["sum"], weights)
+
+    product = total(_run(graph, machine, nothing, [alone, *[zeros] * latency])[latency])
     zero = [FALSE] * len(product)
 
     for valid in (FALSE, TRUE):
@@ -257,19 +291,20 @@ def accumulator_is_specified(
         seen = _run(graph, machine, start, inputs, generalise=True)
         before, after = seen[latency - 1], seen[latency]
         same(graph, after["o_valid"], [valid], "o_valid", seconds)
-        if not valid:
-            same(graph, after["sum"], before["sum"], "sum without i_valid", seconds)
-            continue
         cleared, kept = (
-            substitute(graph, after["sum"], {first["clear"][0]: clear}) for clear in (TRUE, FALSE)
+            substitute(graph, total(after), {first["clear"][0]: clear}) for clear in (TRUE, FALSE)
         )
-        same(graph, cleared, product, "sum after clear", seconds)
-        kept = _without_addend(graph, kept, before["sum"], "induction step of sum", seconds)
-        same(graph, kept, product, "induction step of sum from 0", seconds)
-    for outputs in _run(graph, machine, start, [first | {"rst": [TRUE]}, *later])[1:]:
-        same(graph, outputs["sum"], zero, "sum after reset", seconds)
+        if valid:
+            same(graph, cleared, product, "sum after clear", seconds)
+        for case in (kept,) if valid else (cleared, kept):
+            what = "induction step of sum" if valid else "sum without i_valid"
+            added = _without_addend(graph, case, before["sum"], weights, what, seconds)
+            same(graph, added, product if valid else zero, f"{what} from 0", seconds)
+    seen = _run(graph, machine, start, [first | {"rst": [TRUE]}, *later])
+    same(graph, total(seen[latency]), zero, "sum after reset", seconds)
+    for outputs in seen[1:]:
         same(graph, outputs["o_valid"], [FALSE], "o_valid after reset", seconds)
-    is_product(graph, product, first["a"], first["b"], signed_a, signed_b)
+    is_product(graph, product, first["a"], first["b"], ports["a"], ports["b"])
     return (
         f"k-induction, k = {latency}, by SAT: reset, and sum' = (clear ? 0 : sum) + p(a, b) from "
         f"any state; complete simulation of all 2^{len(first['a']) + len(first['b'])} operands: "

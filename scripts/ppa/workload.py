@@ -71,11 +71,12 @@ def workload(
     SimulationError
         When the bench finds a mismatch.
     """
+    component = design.component(config)
     if design.kind is Kind.FUNCTION_UNIT:
         vectors = unit_vectors(design, config, operands, UNIT_CYCLES, seed)
         done = vectors.cycles - vectors.first
-        return Workload(f"{operands} operands, {done} cycles", done, done, {(): vectors})
-    component = design.component(config)
+        operations = done * getattr(component, "macs_per_cycle", 1)
+        return Workload(f"{operands} operands, {done} cycles", done, operations, {(): vectors})
     engine = getattr(component, "engine", component)
     a, b = operand_fields(config)
     rows, n = min(64, engine.tile_m), engine.tile_n
