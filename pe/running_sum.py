@@ -59,11 +59,7 @@ class RunningSum:
         """
         split, doubled, overflow = _layout(self)
         bases = range(split, self.width, GROUP)
-        carries = [
-            base
-            for base in bases
-            for _ in range(overflow)
-        ]
+        carries = [base for base in bases for _ in range(overflow)]
         return (*range(self.width), *doubled, *carries)
 
     def add(self, m: Module, product: Sequence[Value], state: Value) -> Value:

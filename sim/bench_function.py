@@ -1,4 +1,5 @@
 # amaranth: UnusedElaboratable=no
+# amaranth: UnusedElaboratable=no
 """Bench of every function unit: operands back to back, each result and its cycle checked.
 
 Units with up to 2**20 combinations of operands are tried on all of them; others, and units that
@@ -138,8 +139,7 @@ async def operands(dut: Any) -> None:
     if "o_valid" in results:
         late = np.flatnonzero((results["o_valid"] != 0) != valid)
         assert not len(late), (
-            f"o_valid: set {late[0]} of {count} is not answered after exactly "
-            f"{latency} cycles"
+            f"o_valid: set {late[0]} of {count} is not answered after exactly {latency} cycles"
         )
     for name, column in expected.items():
         wrong = np.flatnonzero((results[name] != column) & valid)

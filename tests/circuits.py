@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from amaranth.back.rtlil import convert_fragment
-from amaranth.hdl import Fragment, Module, Signal
+from amaranth.hdl import Elaboratable, Fragment, Signal
 from amaranth.hdl._ir import PortDirection
 
 from hw.yosys import run_yosys
@@ -20,10 +20,23 @@ Integers = npt.NDArray[np.uint64]
 """Numbers modulo 2**64."""
 
 
+TO_GRAPH = (
+    "proc",
+    "setattr -unset init w:*",
+    "flatten",
+    "opt -fast",
+    "dffunmap",
+    "techmap",
+    "opt -fast",
+    "dffunmap",
+    "aigmap",
+)
+
+
 class Circuit(NamedTuple):
     """A module and its ports."""
 
-    module: Module
+    module: Elaboratable
     inputs: Sequence[Signal]
     outputs: Sequence[Signal]
 
@@ -43,18 +56,23 @@ def machines(circuits: Sequence[Circuit], folder: Path) -> list[Machine]:
     return [read(folder / f"{i}.aag") for i in range(len(circuits))]
 
 
-TO_GRAPH = ("proc", "flatten", "opt -fast", "dffunmap", "techmap", "opt -fast", "dffunmap", "aigmap")
+def run(
+    machine: Machine, cycles: Sequence[Words], held: Sequence[Bits] | None = None
+) -> list[dict[str, list[Bits]]]:
+    """Return the outputs in each cycle; inputs that are left out are 0.
 
-
-def run(machine: Machine, cycles: Sequence[Words]) -> list[dict[str, list[Bits]]]:
-    """Return the outputs in each cycle; registers begin at 0, as do inputs that are left out."""
+    Parameters
+    ----------
+    held
+        What registers hold at first, by default 0.
+    """
     graph = Graph()
     inputs = {name: graph.input(len(word)) for name, word in machine.inputs.items()}
     state = graph.input(len(machine.state))
     outputs, following = machine.place(graph, inputs, state)
     literals = [*(bit for word in outputs.values() for bit in word), *following]
     zeros = np.zeros_like(next(iter(cycles[0].values()))[0])
-    held = [zeros] * len(state)
+    held = [zeros] * len(state) if held is None else held
     seen = []
     for words in cycles:
         values = dict(zip(state, held, strict=True))

@@ -101,7 +101,7 @@ def test_multiply_add_bad_input(arguments: dict[str, object], message: str) -> N
     ("arguments", "message"),
     [
         ({"a": [[[1]]]}, "a: shape (1, 1, 1) is not [t] or [t, terms]"),
-            ({"a": [[1]]}, "b: shape (1,) is not (1, 1), that of a"),
+        ({"a": [[1]]}, "b: shape (1,) is not (1, 1), that of a"),
         ({"clear": [2]}, "clear[0]: 2 is not in 0..1 (1-bit unsigned)"),
         ({"i_valid": [1.0]}, "i_valid: dtype float64 is not bool or an integer dtype"),
         ({"i_valid": [1, 1]}, "i_valid: shape (2,) is not (1,), that of a"),

@@ -103,9 +103,7 @@ class Operands:
             }
         return {f.name: self._random(rng, _shape(count, f), f) for f in fields}
 
-    def _random(
-        self, rng: np.random.Generator, shape: tuple[int, ...], field: PortField
-    ) -> Column:
+    def _random(self, rng: np.random.Generator, shape: tuple[int, ...], field: PortField) -> Column:
         low, high = bounds(field)
         if self.kind == "uniform":
             return rng.integers(low, high, shape, dtype=np.int64, endpoint=True)

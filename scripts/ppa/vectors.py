@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Test vectors of a function unit: what every port holds and shows, cycle by cycle."""
 
 import os
