@@ -10,6 +10,7 @@ from hw.core_config import GemmCoreConfig
 from hw.gemm_core import GemmCore
 from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
+from pe.addition import Adder, AdderConfig, CompressorTree, CompressorTreeConfig
 from pe.config import Config, nearest
 from pe.encoders import (
     BitConfig,
@@ -94,6 +95,24 @@ DESIGNS: dict[str, Design] = {
             golden="golden.mac:multiply_accumulate",
             source=f"{_TPE}, sections III and IV",
             summary="any PE by itself, its running sum in the form that it keeps it in",
+        ),
+        Design(
+            name="compressor_tree",
+            kind=Kind.FUNCTION_UNIT,
+            config=CompressorTreeConfig,
+            component=CompressorTree,
+            golden="golden.addition:total",
+            source="Dadda, Some Schemes for Parallel Multipliers, 1965; Wallace, 1964",
+            summary="sum of many words by a tree of counters, carry-save or resolved",
+        ),
+        Design(
+            name="adder",
+            kind=Kind.FUNCTION_UNIT,
+            config=AdderConfig,
+            component=Adder,
+            golden="golden.addition:add",
+            source="Brent, Kung 1982; Kogge, Stone 1973; Sklansky 1960",
+            summary="carry-propagate adder: ripple or a parallel-prefix network",
         ),
         Design(
             name="booth_encoder",

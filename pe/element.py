@@ -69,7 +69,7 @@ class PeConfig(Config):
 
     @property
     def pe_config(self) -> "PeConfig":
-        """This config: a stand-alone PE may be given as itself, or chosen by name."""
+        """The config itself: a stand-alone PE takes one, or one that chooses a PE by name."""
         return self
 
     @property

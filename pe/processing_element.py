@@ -84,16 +84,16 @@ class ProcessingElement(Unit):
         m = Module()
         pe = self.pe
         a = Signal(pe.a_port, name="a_reg")
-        b = Signal(pe.b_port, name="b_reg")
-        # Without operands the sum takes in a product of zeros, and so needs no enable. After reset
-        # it starts anew until registers that reset does not reach have run empty.
+        b = Signal(pe.b_port, name="b_reg", reset_less=True)
+        # Without operands the sum takes in products of zero, and so needs no enable. After reset it
+        # starts anew until registers that reset does not reach have run empty.
         clear = Signal(1 + pe.latency, name="clear_reg", init=-1)
         valid = Signal(1 + pe.latency)
         running = Signal(pe.state_shape, reset_less=True)
         addend = Signal(pe.state_shape)
         m.d.sync += [
             a.eq(Mux(self.i_valid, Value.cast(self.a), 0)),
-            b.eq(Mux(self.i_valid, Value.cast(self.b), 0)),
+            b.eq(Value.cast(self.b)),
             clear.eq(Cat(self.clear & self.i_valid, clear)),
             Cat(valid, self.o_valid).eq(Cat(self.i_valid, valid)),
             running.eq(pe.step(m, platform, a, b, addend)),

@@ -63,7 +63,7 @@ def fields(config: PlayerConfig) -> tuple[list[PortField], list[PortField]]:
     inputs: list[PortField] = []
     outputs: list[PortField] = []
     for name, member in unit.signature.members.items():
-        shape, lanes, weights = member.shape, 1, ()
+        shape, lanes, weights = member.shape, 1, tuple[int, ...]()
         if isinstance(shape, data.ArrayLayout):
             shape, lanes = shape.elem_shape, shape.length
         if name in unit.redundant:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import WIRES, Edit, config_of, designs, edited, parameters_of
+from helpers import WIRES, Edit, config_of, designs, edited
 
 from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission, emit
@@ -19,7 +19,9 @@ from scripts.ppa.equivalence import Proof, prove
 from scripts.ppa.library import nangate45
 from scripts.ppa.netlist import ModuleCells, Netlist
 from scripts.ppa.proof import Refuted, Undecided, is_product, same
+from sim.player import PlayerConfig, PortField, fields
 
+INT8 = PortField("x", 8, True)
 UNITS = [design.name for design in designs(Kind.FUNCTION_UNIT)]
 
 
@@ -66,8 +68,9 @@ def test_default(name: str, booth: bool, tmp_path: Path) -> None:
     proofs = prove(design, config, mapped(emission, tmp_path, booth=booth))
     assert [proof.result for proof in proofs] == ["proved"] * 2
     assert all(emission.name in proof.subject for proof in proofs)
-    operands = 16 if "width_a" in parameters_of(config) else 8
-    assert f"2^{operands} " in proofs[0].method
+    inputs, _ = fields(PlayerConfig(design.component, config, 1))
+    bits = sum(f.bits for f in inputs if f.name in ("a", "b"))
+    assert name == "compressor_tree" or f"2^{bits} " in proofs[0].method
     assert sum(proof.seconds for proof in proofs) < 60
 
 
@@ -150,9 +153,11 @@ MUTANTS = [
     Edit("multiply_add", r"\$signed\(b\)", "$signed({b[7:1], b[0] & ~(&a[7:1])})"),
     Edit("multiply_add", r"sum = (.*);", r"sum = \1 ^ (addend == 32'h12345678);"),
     Edit("mac", r"clear_reg \? 32'd0 : sum", "clear_reg ? 32'd1 : sum"),
-    Edit("mac", r"if \(rst\) sum <= 32'd0", "if (rst) sum <= 32'd1"),
+    Edit("mac", r"if \(rst\) clear_reg <= 1'h1", "if (rst) clear_reg <= 1'h0"),
     Edit("mac", r"o_valid <= valid", "o_valid <= i_valid"),
-    Edit("mac", r"else if \(valid\) sum", "else if (valid & !(&sum)) sum"),
+    Edit("mac", r"    sum <= total", "    if (!(&sum)) sum <= total"),
+    Edit("mac", r"else a_reg <= 8'h00", "else a_reg <= a"),
+    Edit("adder", r"(assign sum = .*);", r"\1 ^ (&a & &b);"),
 ]
 
 
@@ -203,9 +208,9 @@ def test_sat() -> None:
     with pytest.raises(Refuted, match="sum differs"):
         same(graph, graph.add(x, y), conjunction, "sum", 10)
     with pytest.raises(Refuted, match="first at a="):
-        is_product(graph, graph.add(x, y), x, y, True, False)
+        is_product(graph, graph.add(x, y), x, y, INT8, INT8)
     with pytest.raises(Undecided, match="26 operand bits"):
-        is_product(graph, x, [*x, *x[:5]], [*x, *x[:5]], True, True)
+        is_product(graph, x, [*x, *x[:5]], [*x, *x[:5]], INT8, INT8)
 
 
 def test_json() -> None:

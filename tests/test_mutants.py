@@ -252,7 +252,7 @@ MUTANTS = [
     Mutant(
         "mac: the sum comes one cycle late",
         "mac",
-        (Edit("mac_", r"else if \(valid\) sum <=", "else if (o_valid) sum <="),),
+        (Edit("mac_", r"    sum <= total;", "    if (o_valid) sum <= total;"),),
         RESULTS,
     ),
     Mutant(
@@ -264,7 +264,13 @@ MUTANTS = [
     Mutant(
         "mac: operands that are not valid count",
         "mac",
-        (Edit("mac_", r"else if \(valid\) sum <=", "else sum <="),),
+        (Edit("mac_", r"else a_reg <= 5'h00", "else a_reg <= a"),),
+        RESULTS,
+    ),
+    Mutant(
+        "mac: a clear that is not valid counts",
+        "mac",
+        (Edit("mac_", r"= clear & i_valid;", "= clear;"),),
         RESULTS,
     ),
     Mutant(

@@ -115,8 +115,8 @@ def test_resolve(adder: str, tmp_path: Path) -> None:
     for weights, machine in zip(layouts, machines(circuits, tmp_path), strict=True):
         states = [random_bits(rng, len(weights), 1024) for _ in range(6)]
         states[3] = [np.full_like(bit, ~np.uint64(0)) for bit in states[3]]
-        seen = run(machine, [{"state": state} for state in states])
-        for state, found in zip(states, seen[RESOLVE_LATENCY:], strict=False):
+        seen = run(machine, [{"state": given} for given in states])
+        for given, found in zip(states, seen[RESOLVE_LATENCY:], strict=False):
             width = max(weights) + 1
-            wanted = modulo(total(state, weights), width)
+            wanted = modulo(total(given, weights), width)
             assert np.array_equal(total(found["number"], range(width)), wanted)

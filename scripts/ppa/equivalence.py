@@ -28,6 +28,7 @@ from scripts.ppa.proof import (
     same,
     same_sums,
     step_is_specified,
+    sum_is_specified,
 )
 from sim.player import PlayerConfig, PortField, fields, is_exhaustive
 from sim.simulate import BUILD, run_operands
@@ -37,6 +38,7 @@ SAT_SECONDS = 10.0
 _BRIEF_SECONDS = 2.0
 
 _STEP = {"a", "b", "addend", "sum"}
+_SUMS = ({"a", "sum"}, {"a", "b", "sum"})
 _ACCUMULATOR = {"clk", "rst", "a", "b", "clear", "i_valid", "sum", "o_valid"}
 
 
@@ -150,6 +152,8 @@ def _contract(subject: _Subject, seconds: float) -> Callable[[Machine], str] | N
     }
     if subject.ports == _STEP:
         return lambda machine: step_is_specified(machine, ports, seconds)
+    if subject.ports in _SUMS:
+        return lambda machine: sum_is_specified(machine, ports, seconds)
     if subject.ports == _ACCUMULATOR:
         return lambda machine: accumulator_is_specified(machine, unit.latency, ports, seconds)
     return None

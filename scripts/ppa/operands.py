@@ -163,8 +163,8 @@ def unit_columns(
 ) -> dict[str, Column]:
     """Return what a function unit is given in each of `count` cycles.
 
-    Every cycle is valid. Accumulation starts anew every `DOT_PRODUCT` products or so; an ``addend`` is
-    the running sum that the unit itself makes.
+    Every cycle is valid. Accumulation starts anew every `DOT_PRODUCT` products or so; an
+    ``addend`` is the running sum that the unit itself makes.
     """
     streamed = [f for f in inputs if f.width > 1 and f.name != "addend"]
     columns = operands.stream(count, streamed, seed)

@@ -219,6 +219,39 @@ def step_is_specified(machine: Machine, ports: Ports, seconds: float) -> str:
     )
 
 
+def sum_is_specified(machine: Machine, ports: Ports, seconds: float) -> str:
+    """Prove that ``sum`` is the sum of all words at the inputs, modulo two to its width.
+
+    SAT shows that it is 0 for zeros, and that each bit adds what it weighs to the sum that the
+    bits before it make, all later ones 0.
+
+    Returns
+    -------
+    str
+        How it was proved.
+    """
+    graph = Graph()
+    inputs = {name: graph.input(len(word)) for name, word in machine.inputs.items()}
+    width = ports["sum"].width
+    weights = ports["sum"].weights or range(width)
+    total = number(graph, machine.place(graph, inputs, [])[0]["sum"], weights)
+    values = {bit: FALSE for word in inputs.values() for bit in word}
+    before = substitute(graph, total, values)
+    same(graph, before, [FALSE] * width, "sum of zeros", seconds)
+    for name, word in inputs.items():
+        for i, bit in enumerate(word):
+            place = i % ports[name].width
+            negative = ports[name].signed and place == ports[name].width - 1
+            # A bit that counts as negative is the ones of its sign extension.
+            ones = width - place if negative else 1
+            addend = [FALSE] * place + [bit] * ones + [FALSE] * (width - place - ones)
+            del values[bit]
+            after = substitute(graph, total, values)
+            same(graph, after, graph.add(before, addend), f"{name}[{i}] in sum", seconds)
+            before = after
+    return "SAT: each bit of each word adds its weight to the sum of those before it"
+
+
 def _without_addend(
     graph: Graph, total: Word, addend: Word, weights: Sequence[int], what: str, seconds: float
 ) -> Word:
