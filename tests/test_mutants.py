@@ -45,6 +45,12 @@ LATE = r"o_valid: set \d+ of \d+ is not answered after exactly"
 RESULTS = r"\w+: \d+ of \d+ results differ; set \d+"
 
 
+Settings = tuple[tuple[str, str | int], ...]
+FUSED: Settings = (("pe", "fused"),)
+OPT1: Settings = (("pe", "opt1"),)
+OPT2: Settings = (("pe", "opt2"), ("terms", 3), ("stages", 1))
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One fault.
@@ -61,6 +67,8 @@ class Mutant:
         What the bench says about it, a regular expression.
     stall
         Probability that a stream of an engine pauses in a cycle.
+    settings
+        Of the design, beside those of its kind.
     """
 
     what: str
@@ -68,6 +76,7 @@ class Mutant:
     edits: tuple[Edit, ...]
     caught: str
     stall: float = 0.0
+    settings: Settings = ()
 
 
 MUTANTS = [
@@ -280,6 +289,122 @@ MUTANTS = [
         RESULTS,
     ),
     Mutant(
+        "fused: a negative digit is not completed to the two's complement",
+        "pe",
+        (
+            Edit("step_fused", r"(assign sum_0_0 = multiple_0_0\[0\]) .*;", r"\1;"),
+            Edit("step_fused", r"assign carry_0_0 = .*;", "assign carry_0_0 = 0;"),
+        ),
+        RESULTS,
+        settings=FUSED,
+    ),
+    Mutant(
+        "fused: the bias of the product is not taken away",
+        "pe",
+        (Edit("step_fused", r"assign sum_11_11 = ~ (.*);", r"assign sum_11_11 = \1;"),),
+        RESULTS,
+        settings=FUSED,
+    ),
+    Mutant(
+        "fused: the adder's carry skips no group",
+        "pe",
+        (Edit("step_fused", r"(assign carry_3_12 = carry_2_12) \| .*;", r"\1;"),),
+        RESULTS,
+        settings=FUSED,
+    ),
+    Mutant(
+        "opt1: the upper bits never count up",
+        "pe",
+        (Edit("step_opt1", r"assign up = .*;", "assign up = 0;"),),
+        RESULTS,
+        settings=OPT1,
+    ),
+    Mutant(
+        "opt1: the upper bits never count down",
+        "pe",
+        (Edit("step_opt1", r"assign down = .*;", "assign down = 0;"),),
+        RESULTS,
+        settings=OPT1,
+    ),
+    Mutant(
+        "opt1: a carry into the second word is lost",
+        "pe",
+        (Edit("step_opt1", r"assign carry_0_13 = .*;", "assign carry_0_13 = 0;"),),
+        RESULTS,
+        settings=OPT1,
+    ),
+    Mutant(
+        "opt1: carries that wait survive a clear",
+        "pe",
+        (
+            Edit(
+                "pe_opt1",
+                r"assign addend = clear_reg \? .* : sum;",
+                "assign addend = { sum[28:27], clear_reg ? 27'd0 : sum[26:0] };",
+            ),
+        ),
+        RESULTS,
+        settings=OPT1,
+    ),
+    Mutant(
+        "opt2: clear is a cycle ahead of its products",
+        "pe",
+        (Edit("pe_opt2", r"clear_reg\[1\] \?", "clear_reg[0] ?"),),
+        RESULTS,
+        settings=OPT2,
+    ),
+    Mutant(
+        "opt2: products stay in the pipeline while nothing is valid",
+        "pe",
+        (Edit("pe_opt2", r"bits_0_reg <= bits_0;", "if (valid[0]) bits_0_reg <= bits_0;"),),
+        RESULTS,
+        settings=OPT2,
+    ),
+    Mutant(
+        "opt2: the last term's low digit is never negative",
+        "pe",
+        (Edit("products_opt2", r"(assign sum_0_24) = .*;", r"\1 = sum_0_3;"),),
+        RESULTS,
+        settings=OPT2,
+    ),
+    Mutant(
+        "opt2: o_valid does not wait for the pipeline",
+        "pe",
+        (Edit("pe_opt2", r"o_valid <= valid\[1\];", "o_valid <= valid[0];"),),
+        LATE,
+        settings=OPT2,
+    ),
+    Mutant(
+        "compressor tree: a half adder has no carry",
+        "compressor_tree",
+        (Edit("compressor_tree", r"assign carry_1_2 = .*;", "assign carry_1_2 = 0;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "compressor tree: a carry of the last level goes to the other word's weight",
+        "compressor_tree",
+        (Edit("compressor_tree", r"carry_2_37, carry_1_35", "carry_1_35, carry_2_37"),),
+        RESULTS,
+    ),
+    Mutant(
+        "compressor tree: a sign bit is not folded",
+        "compressor_tree",
+        (Edit("compressor_tree", r"= ~ a\[55\];", "= a[55];"),),
+        RESULTS,
+    ),
+    Mutant(
+        "adder: a carry is generated but not propagated",
+        "adder",
+        (Edit("adder", r"(assign carry_1_3 = carry_0_3) \| .*;", r"\1;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "adder: the sum of two ones is one",
+        "adder",
+        (Edit("adder", r"assign propagates = a \^ b;", "assign propagates = a | b;"),),
+        RESULTS,
+    ),
+    Mutant(
         "booth: a zero digit between ones is negative",
         "booth_encoder",
         (Edit("booth_encoder", r"(assign negative = \{.*\}) & .*;", r"\1;"),),
@@ -349,52 +474,62 @@ MUTANTS = [
 ]
 
 
-def small(design: Design) -> Config:
-    return config_of(design, **SETTINGS[design.kind])
+def small(design: Design, settings: Settings) -> Config:
+    return config_of(design, **SETTINGS[design.kind], **dict(settings))
 
 
-def player(design: Design) -> PlayerConfig:
-    return player_config(design.component, small(design), SETS)
+def player(design: Design, settings: Settings) -> PlayerConfig:
+    return player_config(design.component, small(design, settings), SETS)
 
 
 @functools.cache
-def emission(design: Design) -> Emission:
+def emission(design: Design, settings: Settings) -> Emission:
     if design.kind is Kind.FUNCTION_UNIT:
-        return emit(Player, player(design))
-    return emit(design.component, small(design))
+        return emit(Player, player(design, settings))
+    return emit(design.component, small(design, settings))
 
 
-def memories(design: Design) -> list[tuple[str, str]]:
+def memories(design: Design, settings: Settings) -> list[tuple[str, str]]:
     if design.kind is Kind.FUNCTION_UNIT:
-        return [(Memory(s).name, Memory.STORAGE) for s in Player(player(design)).memories]
-    component = design.component(small(design))
+        shapes = Player(player(design, settings)).memories
+        return [(Memory(shape).name, Memory.STORAGE) for shape in shapes]
+    component = design.component(small(design, settings))
     return component.operand_memories if isinstance(component, GemmCore) else []
 
 
-def run(design: Design, emitted: Emission, stall: float, folder: Path) -> None:
+def run(design: Design, settings: Settings, emitted: Emission, stall: float, folder: Path) -> None:
     """Build what was emitted and give its bench the job."""
-    simulator = build_in(folder, emitted, memories(design))
+    simulator = build_in(folder, emitted, memories(design, settings))
     arrays: Arrays = {}
+    config = small(design, settings)
     if design.kind is Kind.FUNCTION_UNIT:
-        job, testcase = Job.of(design, small(design), SEED, depth=player(design).depth), "operands"
+        depth = player(design, settings).depth
+        job, testcase = Job.of(design, config, SEED, depth=depth), "operands"
     else:
-        job, testcase = Job.of(design, small(design), SEED, stall=stall), "products"
+        job, testcase = Job.of(design, config, SEED, stall=stall), "products"
         rng = np.random.default_rng(SEED)
-        arrays = arrays_of(random_products(rng, small(design), SHAPES))
+        arrays = arrays_of(random_products(rng, config, SHAPES))
     run_bench(simulator, BENCHES[design.kind], job, arrays, folder, testcase)
 
 
-@pytest.mark.parametrize(("name", "stall"), sorted({(m.design, m.stall) for m in MUTANTS}), ids=str)
-def test_the_design_itself_passes(name: str, stall: float, tmp_path: Path) -> None:
-    run(DESIGNS[name], emission(DESIGNS[name]), stall, tmp_path)
+@pytest.mark.parametrize(
+    ("name", "settings", "stall"),
+    sorted({(m.design, m.settings, m.stall) for m in MUTANTS}, key=str),
+    ids=str,
+)
+def test_the_design_itself_passes(
+    name: str, settings: Settings, stall: float, tmp_path: Path
+) -> None:
+    design = DESIGNS[name]
+    run(design, settings, emission(design, settings), stall, tmp_path)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.what)
 def test_the_bench_finds(mutant: Mutant, tmp_path: Path) -> None:
     design = DESIGNS[mutant.design]
-    broken = edited(emission(design), mutant.edits)
+    broken = edited(emission(design, mutant.settings), mutant.edits)
     with pytest.raises(SimulationError, match=mutant.caught) as error:
-        run(design, broken, mutant.stall, tmp_path)
+        run(design, mutant.settings, broken, mutant.stall, tmp_path)
     assert "Error: " in error.value.cause and "simulation of" in str(error.value)
 
 
