@@ -28,7 +28,8 @@ class Emission:
         Text of all modules, the top last.
     description
         What the JSON holds: ports with widths in bits and signedness, parameters, latency,
-        initiation interval, cycle formula and instance counts.
+        initiation interval, cycle formula, instance counts, and of outputs in a redundant form
+        the weights of their bits, as exponents of 2.
     """
 
     name: str
@@ -145,5 +146,9 @@ def _description(top: SharedModule, collector: Collector) -> dict[str, Any]:
         }
         for port in top.ports
     ]
+    if unit.redundant:
+        description["weights"] = {
+            name: list(number.weights) for name, number in unit.redundant.items()
+        }
     description["instances"] = dict(sorted(collector.totals(top.name).items()))
     return description

@@ -137,6 +137,13 @@ def test_every_pe_counts_as_an_instance(name: str) -> None:
     assert [count for module, count in instances.items() if module.startswith("cell_")] == [pes]
 
 
+def test_weights_of_a_sum_in_carry_save_form() -> None:
+    """Bits of the port that nobody could make sense of otherwise."""
+    result = emission("compressor_tree", words=3, width=4)
+    assert result.description["weights"] == {"sum": [*range(6), *range(6)]}
+    assert "weights" not in emission("mac").description
+
+
 def test_written_files_hold_the_emission(tmp_path: Path) -> None:
     result = emission("mac")
     verilog, description = result.write(tmp_path / "new" / "folder")

@@ -313,9 +313,9 @@ MUTANTS = [
         settings=FUSED,
     ),
     Mutant(
-        "opt1: the upper bits never count up",
+        "opt1: a carry into the upper bits is lost",
         "pe",
-        (Edit("step_opt1", r"assign up = .*;", "assign up = 0;"),),
+        (Edit("step_opt1", r"assign carry_12_25 = .*;", "assign carry_12_25 = 0;"),),
         RESULTS,
         settings=OPT1,
     ),
@@ -383,7 +383,7 @@ MUTANTS = [
     Mutant(
         "compressor tree: a carry of the last level goes to the other word's weight",
         "compressor_tree",
-        (Edit("compressor_tree", r"carry_2_37, carry_1_35", "carry_1_35, carry_2_37"),),
+        (Edit("compressor_tree", r"carry_2_36, carry_1_35", "carry_1_35, carry_2_36"),),
         RESULTS,
     ),
     Mutant(
