@@ -8,11 +8,11 @@ import pytest
 from helpers import config_of
 
 from hw.catalog import DESIGNS
-from hw.engine import PE_OPTIONS, EngineConfig
+from hw.engine import EngineConfig
 from pe.config import Config, allowed_text, choice, flag, integer, nearest, nested, parameters
 from pe.element import accumulator_bits
 from pe.mac import MacConfig
-from pe.registry import PES
+from pe.registry import PE_OPTIONS, PES
 
 
 class Inner(Config):
