@@ -4,9 +4,10 @@ import re
 import subprocess
 from pathlib import Path
 
-from hw.catalog import DESIGNS
+from hw.catalog import DESIGNS, Kind
 from hw.emit import emit
 from hw.systolic_os import SystolicOs, SystolicOsConfig
+from pe.registry import PES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -15,6 +16,16 @@ README = (ROOT / "README.md").read_text()
 def test_design_table() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([\w ]+) \| (.+) \|$", README, re.MULTILINE)
     assert rows == [(d.name, d.kind.value, d.summary) for d in DESIGNS.values()]
+
+
+def test_every_engine_of_every_pe_is_in_the_table() -> None:
+    head, *rows = re.findall(r"^\| (?:`(\w+)`|engine) \|((?: [^|]+ \|){4})$", README, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", head[1]) == list(PES)
+    engines = [d.name for d in DESIGNS.values() if d.kind is Kind.GEMM_ENGINE]
+    assert [name for name, _ in rows] == engines
+    for name, cells in rows:
+        for pe, cell in zip(PES, cells.split("|"), strict=False):
+            assert cell.strip() == "yes" and DESIGNS[name].config.from_settings({"pe": pe})
 
 
 def test_verilog_excerpt_is_what_is_emitted() -> None:
