@@ -14,7 +14,8 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_design_table() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| ([\w ]+) \| (.+) \|$", README, re.MULTILINE)
+    kinds = "|".join(kind.value for kind in Kind)
+    rows = re.findall(rf"^\| `(\w+)` \| ({kinds}) \| (.+) \|$", README, re.MULTILINE)
     assert rows == [(d.name, d.kind.value, d.summary) for d in DESIGNS.values()]
 
 
