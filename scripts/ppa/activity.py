@@ -1,15 +1,17 @@
 """Switching activity of a mapped netlist on real operands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from scripts.ppa.flat import FlatNetlist
 
-Times = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -17,15 +19,7 @@ class Wave:
     """A net over time: its first value, and the times in simulator steps when it toggles."""
 
     initial: int
-    times: Times
-
-    def before(self, times: Times) -> npt.NDArray[np.int64]:
-        """Return the values, 0 or 1, right before each of `times`."""
-        return (self.initial + np.searchsorted(self.times, times, "left")) & 1
-
-    def after(self, times: Times) -> npt.NDArray[np.int64]:
-        """Return the values, 0 or 1, right after each of `times`."""
-        return (self.initial + np.searchsorted(self.times, times, "right")) & 1
+    times: Integers
 
 
 CONSTANTS = {value: Wave(value, np.zeros(0, np.int64)) for value in (0, 1)}
@@ -50,9 +44,74 @@ class Activity:
     start: int
     end: int
 
-    def wave(self, net: int) -> Wave:
-        """Return the waveform of a net."""
-        return self.waves.get(net, CONSTANTS[0])
+    def toggles(self, nets: Integers) -> tuple[Integers, Integers]:
+        """Return all toggles of `nets`: the place in `nets`, and the time, in this order."""
+        merged = self._merged
+        counts = merged.first[nets + 1] - merged.first[nets]
+        place = np.repeat(np.arange(len(nets)), counts)
+        within = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return place, merged.keys[merged.first[nets][place] + within] - nets[place] * merged.span
+
+    def before(self, nets: Integers, times: Integers) -> Integers:
+        """Return the value, 0 or 1, of each of `nets` right before the time of the same place."""
+        return self._merged.values(nets, self._merged.search(nets, times, "left"))
+
+    def after(self, nets: Integers, times: Integers) -> Integers:
+        """Return the value, 0 or 1, of each of `nets` right after the time of the same place."""
+        return self._merged.values(nets, self._merged.search(nets, times, "right"))
+
+    def latest(self, nets: Integers, times: Integers) -> Integers:
+        """Return when each of `nets` last toggled, up to the time of the same place, or -1."""
+        merged = self._merged
+        if not len(merged.keys):
+            return np.full(len(nets), -1)
+        index = merged.search(nets, times, "right") - 1
+        found = merged.keys[np.maximum(index, 0)] - nets * merged.span
+        return np.where(index >= merged.first[nets], found, -1)
+
+    @cached_property
+    def _merged(self) -> "_Merged":
+        return _Merged(self.waves, self.flat.nets, self.end)
+
+
+class _Merged:
+    """All waves in one sorted array, so that nets are looked up many at a time.
+
+    Attributes
+    ----------
+    span
+        More than any time.
+    keys
+        net x `span` + time of all toggles, in ascending order.
+    first
+        [nets + 1] of each net the first of its toggles in `keys`.
+    initial
+        [nets] of each net the first value.
+    """
+
+    def __init__(self, waves: Mapping[int, Wave], nets: Sequence[int], end: int) -> None:
+        size = 2 + max(nets, default=0)
+        self.span = end + 1
+        self.initial = np.zeros(size, np.int64)
+        counts = np.zeros(size, np.int64)
+        self.initial[1] = 1
+        parts = [np.zeros(0, np.int64)]
+        for net in nets:
+            wave = waves.get(net, CONSTANTS[0])
+            self.initial[net], counts[net] = wave.initial, len(wave.times)
+            parts.append(wave.times + net * self.span)
+        self.keys = np.concatenate(parts)
+        self.first = np.concatenate([[0], np.cumsum(counts)])
+
+    def search(self, nets: Integers, times: Integers, side: Literal["left", "right"]) -> Integers:
+        """Return where in `keys` the time of the same place belongs."""
+        found: Integers = np.searchsorted(self.keys, nets * self.span + times, side)
+        return found
+
+    def values(self, nets: Integers, index: Integers) -> Integers:
+        """Return the value of each of `nets` after the toggles up to an index of `search`."""
+        found: Integers = (self.initial[nets] + index - self.first[nets]) & 1
+        return found
 
 
 def read_activity(flat: FlatNetlist, path: Path, begin: int = 0) -> Activity:

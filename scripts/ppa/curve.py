@@ -23,7 +23,7 @@ from scripts.ppa.record import Record
 from scripts.ppa.structure import check_flat
 from scripts.ppa.synth import TIGHT, Pool, flat_pool, key_of, store
 from scripts.ppa.timing import PathStep, Timing, check_period, choose_timer, min_period
-from scripts.ppa.workload import activity_source, measure_power, workload
+from scripts.ppa.workload import activity_source, measure_powers, workload
 from scripts.progress import step
 
 _T = TypeVar("_T")
@@ -262,16 +262,13 @@ def _powers(
     options: Options,
 ) -> tuple[dict[Path, Power], str]:
     """Return the power of each netlist at its smallest period, and where activity came from."""
-    modules = dict(zip(map(_key, netlists), _each(read_modules, netlists), strict=True))
+    modules = _each(read_modules, netlists)
     # A module may have cells, such as buffers, in some netlists only.
-    seen = [instances for of_netlist in modules.values() for instances in of_netlist]
+    seen = [instances for of_netlist in modules for instances in of_netlist]
     work = workload(design, config, seen, operands, options.seed)
-
-    def of(netlist: Netlist) -> Power:
-        key = _key(netlist)
-        return measure_power(modules[key], work, timings[key].min_period_ns, source)
-
-    found = dict(zip(map(_key, netlists), _each(of, netlists), strict=True))
+    periods = [timings[_key(netlist)].min_period_ns for netlist in netlists]
+    powers = measure_powers(list(zip(modules, periods, strict=True)), work, source)
+    found = dict(zip(map(_key, netlists), powers, strict=True))
     return found, f"{source}; {work.description}"
 
 

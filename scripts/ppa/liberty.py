@@ -5,9 +5,12 @@ Units are those of this project wherever a name does not say otherwise: ns, fF, 
 
 import functools
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,16 +84,36 @@ class Table:
 
     def __call__(self, transition_ns: float = 0.0, load_ff: float = 0.0) -> float:
         """Return the value at an input transition (ns) and an output load (fF)."""
-        result = self.values
-        for axis, points in zip(self.axes, self.points, strict=True):
-            x = load_ff if "capacitance" in axis else transition_ns
+        places = []
+        for is_load, points in self._axes:
+            x = load_ff if is_load else transition_ns
             if len(points) == 1:
-                result = result[0]
+                places.append((0, 0.0))
                 continue
-            i = int(np.clip(np.searchsorted(points, x) - 1, 0, len(points) - 2))
-            part = (x - points[i]) / (points[i + 1] - points[i])
-            result = result[i] * (1 - part) + result[i + 1] * part
-        return float(result)
+            i = min(max(bisect_left(points, x) - 1, 0), len(points) - 2)
+            places.append((i, (x - points[i]) / (points[i + 1] - points[i])))
+        return _interpolate(self._nested, places)
+
+    @cached_property
+    def _axes(self) -> list[tuple[bool, list[float]]]:
+        """Of each axis whether it is a load, and its points: lists are faster than arrays here."""
+        return [
+            ("capacitance" in axis, points.tolist())
+            for axis, points in zip(self.axes, self.points, strict=True)
+        ]
+
+    @cached_property
+    def _nested(self) -> Any:
+        return self.values.tolist()
+
+
+def _interpolate(values: Any, places: Sequence[tuple[int, float]]) -> float:
+    """Return the value at a place: of each axis the point below, and the part of the way on."""
+    if not places:
+        return float(values)
+    (i, part), rest = places[0], places[1:]
+    low = _interpolate(values[i], rest)
+    return low if part == 0 else low * (1 - part) + _interpolate(values[i + 1], rest) * part
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Library:
     half_adder: AdderCell | None = None
     dont_use: tuple[str, ...] = ()
 
-    @property
+    @functools.cached_property
     def cells(self) -> dict[str, Cell]:
         """The cells by name."""
         return self.parsed.cells
@@ -134,7 +134,7 @@ class Library:
         )
         return launch + setup
 
-    @property
+    @functools.cached_property
     def parsed(self) -> Liberty:
         """The parsed Liberty file."""
         return read_liberty(self.liberty)

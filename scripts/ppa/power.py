@@ -15,16 +15,16 @@ leakage
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from scripts.ppa.activity import Activity, Times
+from scripts.ppa.activity import Activity, Integers
 from scripts.ppa.boolean import boolean
 from scripts.ppa.flat import FlatCell, FlatNetlist
-from scripts.ppa.liberty import Cell, InternalPower, Pin
+from scripts.ppa.liberty import Cell, InternalPower, Pin, Table
 from scripts.ppa.slews import clock_nets, transitions
 
 SAMPLE = 3000
@@ -125,9 +125,8 @@ def module_energy(activity: Activity) -> Energy:
         chosen = cells
         if len(cells) > SAMPLE:
             chosen = [cells[i] for i in rng.choice(len(cells), SAMPLE, replace=False)]
-        for cell in chosen:
-            found = cell_energy(activity, cell, flat.library.cells[kind], slews)
-            total.add(found, len(cells) / len(chosen))
+        found = cells_energy(activity, chosen, flat.library.cells[kind], slews)
+        total.add(found, len(cells) / len(chosen))
     return total
 
 
@@ -140,9 +139,11 @@ def switching_energy(activity: Activity) -> dict[str, float]:
     voltage = flat.library.parsed.voltage
     loads = flat.loads_ff if flat.is_top else flat.pin_loads_ff
     kinds = _net_kinds(flat)
+    place, _ = activity.toggles(np.array(flat.nets, np.int64))
+    toggles = dict(zip(flat.nets, np.bincount(place, minlength=len(flat.nets)), strict=True))
     found: dict[str, float] = {}
     for net in flat.nets:
-        energy = loads.get(net, 0.0) * voltage**2 / 2 * len(activity.wave(net).times)
+        energy = loads.get(net, 0.0) * voltage**2 / 2 * toggles[net]
         kind = kinds.get(net, INPUTS)
         found[kind] = found.get(kind, 0.0) + energy
     return found
@@ -157,38 +158,68 @@ def _net_kinds(flat: FlatNetlist) -> dict[int, str]:
     return kinds | dict.fromkeys(clock_nets(flat), CLOCK)
 
 
-def cell_energy(
-    activity: Activity, cell: FlatCell, library_cell: Cell, slews: Mapping[int, float]
+def cells_energy(
+    activity: Activity, cells: Sequence[FlatCell], library_cell: Cell, slews: Mapping[int, float]
 ) -> Energy:
-    """Return the internal energy of a cell in the measured time, and its mean leakage."""
+    """Return the internal energy of cells of one type in the measured time, and their leakage."""
     found = Energy()
+    nets = {
+        name: np.array([cell.pins[name] for cell in cells], np.int64) for name in library_cell.pins
+    }
     kind = REGISTERS if library_cell.sequential else COMBINATIONAL
     for pin in library_cell.pins.values():
-        times = activity.wave(cell.pins[pin.name]).times
-        if not len(times) or not pin.internal_power:
+        if not pin.internal_power:
+            continue
+        place, times = activity.toggles(nets[pin.name])
+        if not len(times):
             continue
         if pin.direction == "output":
-            energy = _output_energy(activity, cell, pin, slews)
+            energy = _output_energy(activity, nets, pin, place, times, slews)
         else:
-            energy = _input_energy(activity, cell, pin, slews)
+            energy = _input_energy(activity, nets, pin, place, times, slews)
         charged = CLOCK if pin.clock else kind
         found.internal_fj[charged] = found.internal_fj.get(charged, 0.0) + energy
-    found.leakage_nw = _leakage(activity, cell, library_cell)
+    found.leakage_nw = _leakage(activity, nets, library_cell)
     return found
 
 
-def _holds(
-    activity: Activity, cell: FlatCell, when: str, times: Times, before: bool = False
-) -> npt.NDArray[np.bool_]:
-    """Return whether a state of the pins holds at each of `times`."""
-    if not when:
-        return np.ones(len(times), np.bool_)
-    function = boolean(when)
-    state = np.zeros(len(times), np.int64)
-    for place, pin in enumerate(function.pins):
-        wave = activity.wave(cell.pins[pin])
-        state |= (wave.before(times) if before else wave.after(times)) << place
-    return _values(when)[state]
+class _States:
+    """States of the pins of cells of one type, right after or before some times.
+
+    Parameters
+    ----------
+    nets
+        [cells] by pin.
+    place, times
+        [n] which cell is looked at, and when.
+    """
+
+    def __init__(
+        self,
+        activity: Activity,
+        nets: Mapping[str, Integers],
+        place: Integers,
+        times: Integers,
+        before: bool = False,
+    ) -> None:
+        self._look = activity.before if before else activity.after
+        self._nets, self._place, self._times = nets, place, times
+        self._values: dict[str, Integers] = {}
+
+    def pin(self, name: str) -> Integers:
+        """Return the values, 0 or 1, of a pin."""
+        if name not in self._values:
+            self._values[name] = self._look(self._nets[name][self._place], self._times)
+        return self._values[name]
+
+    def hold(self, when: str) -> npt.NDArray[np.bool_]:
+        """Return whether a Boolean expression of the pins holds."""
+        state = np.zeros(len(self._times), np.int64)
+        if not when:
+            return np.ones(len(state), np.bool_)
+        for bit, name in enumerate(boolean(when).pins):
+            state |= self.pin(name) << bit
+        return _values(when)[state]
 
 
 @functools.cache
@@ -199,30 +230,39 @@ def _values(text: str) -> npt.NDArray[np.bool_]:
     return np.array([table >> i & 1 for i in range(1 << len(function.pins))], np.bool_)
 
 
+def _looked_up(table: Table | None, slews: Sequence[float], loads: Sequence[float]) -> Floats:
+    if table is None:
+        return np.zeros(len(slews))
+    return np.array([table(slew, load) for slew, load in zip(slews, loads, strict=True)])
+
+
 def _energies(
-    arc: InternalPower, rising: npt.NDArray[np.int64], slew: float, load: float
+    arc: InternalPower,
+    place: Integers,
+    rising: Integers,
+    slews: Sequence[float],
+    loads: Sequence[float],
 ) -> Floats:
-    rise = arc.rise(slew, load) if arc.rise else 0.0
-    fall = arc.fall(slew, load) if arc.fall else 0.0
-    return np.where(rising == 1, rise, fall)
+    """Return the energy of each of some toggles, of which `place` says the cell."""
+    rise, fall = (_looked_up(table, slews, loads) for table in (arc.rise, arc.fall))
+    return np.where(rising == 1, rise[place], fall[place])
 
 
 def _output_energy(
-    activity: Activity, cell: FlatCell, pin: Pin, slews: Mapping[int, float]
+    activity: Activity,
+    nets: Mapping[str, Integers],
+    pin: Pin,
+    place: Integers,
+    times: Integers,
+    slews: Mapping[int, float],
 ) -> float:
-    net = cell.pins[pin.name]
-    times = activity.wave(net).times
-    rising = activity.wave(net).after(times)
-    load = activity.flat.loads_ff.get(net, 0.0)
-    starts = sorted({arc.related_pin for arc in pin.internal_power} & set(cell.pins))
+    starts = sorted({arc.related_pin for arc in pin.internal_power} & set(nets))
     if not starts:
         return 0.0
-    last = np.full((len(starts), len(times)), -1, np.int64)
-    for row, start in enumerate(starts):
-        changes = activity.wave(cell.pins[start]).times
-        if len(changes):
-            index = np.searchsorted(changes, times, "right") - 1
-            last[row] = np.where(index >= 0, changes[index], -1)
+    states = _States(activity, nets, place, times)
+    rising = states.pin(pin.name)
+    loads = [activity.flat.loads_ff.get(net, 0.0) for net in nets[pin.name].tolist()]
+    last = np.stack([activity.latest(nets[start][place], times) for start in starts])
     # Without delays several inputs change at once: any of them may be the cause.
     causes = last == last.max(axis=0)
     exact, exact_count = np.zeros(len(times)), np.zeros(len(times))
@@ -230,10 +270,10 @@ def _output_energy(
     for arc in pin.internal_power:
         if arc.related_pin not in starts:
             continue
-        slew = slews.get(cell.pins[arc.related_pin], 0.0)
-        energy = _energies(arc, rising, slew, load)
+        slew = [slews.get(net, 0.0) for net in nets[arc.related_pin].tolist()]
+        energy = _energies(arc, place, rising, slew, loads)
         cause = causes[starts.index(arc.related_pin)]
-        holds = cause & _holds(activity, cell, arc.when, times)
+        holds = cause & states.hold(arc.when)
         exact, exact_count = exact + holds * energy, exact_count + holds
         rough, rough_count = rough + cause * energy, rough_count + cause
     # The state may have changed on the way to the output, and no table describes the new one.
@@ -244,28 +284,40 @@ def _output_energy(
 
 
 def _input_energy(
-    activity: Activity, cell: FlatCell, pin: Pin, slews: Mapping[int, float]
+    activity: Activity,
+    nets: Mapping[str, Integers],
+    pin: Pin,
+    place: Integers,
+    times: Integers,
+    slews: Mapping[int, float],
 ) -> float:
-    net = cell.pins[pin.name]
-    times = activity.wave(net).times
-    rising = activity.wave(net).after(times)
+    # A clock edge finds the state before it; without delays all else changes after the edge.
+    states = _States(activity, nets, place, times, before=pin.clock)
+    rising = activity.after(nets[pin.name][place], times)
+    slew = [slews.get(net, 0.0) for net in nets[pin.name].tolist()]
     total = 0.0
     for arc in pin.internal_power:
-        # A clock edge finds the state before it; without delays all else changes after the edge.
-        holds = _holds(activity, cell, arc.when, times, before=pin.clock)
-        total += float(_energies(arc, rising, slews.get(net, 0.0), 0.0)[holds].sum())
+        energy = _energies(arc, place, rising, slew, [0.0] * len(slew))
+        total += float(energy[states.hold(arc.when)].sum())
     return total
 
 
-def _leakage(activity: Activity, cell: FlatCell, library_cell: Cell) -> float:
-    """Return the mean leakage in nW; a state without a value has the cell's."""
+def _leakage(activity: Activity, nets: Mapping[str, Integers], library_cell: Cell) -> float:
+    """Return the mean leakage of cells in nW; a state without a value has the cell's."""
+    count = len(next(iter(nets.values())))
     if not library_cell.leakage_when:
-        return library_cell.leakage_nw
-    changes = [activity.wave(net).times for net in cell.pins.values()]
-    begins = np.unique(np.concatenate([[activity.start], *changes]))
-    parts = np.diff(np.append(begins, activity.end)) / (activity.end - activity.start)
-    leakage, known = 0.0, 0.0
+        return count * library_cell.leakage_nw
+    span = activity.end + 1
+    changes = [place * span + times for place, times in map(activity.toggles, nets.values())]
+    begins = np.sort(np.concatenate([np.arange(count) * span + activity.start, *changes]))
+    begins = begins[np.diff(begins, prepend=-1) > 0]
+    place, times = np.divmod(begins, span)
+    ends = np.append(times[1:], activity.end)
+    ends[np.append(place[1:] != place[:-1], True)] = activity.end
+    parts = (ends - times) / (activity.end - activity.start)
+    states = _States(activity, nets, place, times)
+    leakage, known = 0.0, np.zeros(count)
     for when, value in library_cell.leakage_when.items():
-        part = float(parts[_holds(activity, cell, when, begins)].sum())
-        leakage, known = leakage + part * value, known + part
-    return leakage + max(1.0 - known, 0.0) * library_cell.leakage_nw
+        part = np.bincount(place, parts * states.hold(when), count)
+        leakage, known = leakage + float(part.sum()) * value, known + part
+    return leakage + float(np.maximum(1.0 - known, 0.0).sum()) * library_cell.leakage_nw

@@ -58,8 +58,8 @@ def _write_hex(path: Path, bits: Bits) -> None:
     path.write_text("".join(f"{row.tobytes().hex()}\n" for row in octets))
 
 
-def _connections(flat: FlatNetlist, vectors: Vectors) -> tuple[list[str], int, list[str]]:
-    """Return the netlist's port connections, the number of inputs, and each output's source."""
+def _connections(flat: FlatNetlist) -> tuple[list[str], int]:
+    """Return the netlist's port connections, and the number of inputs beside the clock."""
     ports: list[str] = []
     inputs = 0
     for bit in flat.input_bits:
@@ -68,9 +68,7 @@ def _connections(flat: FlatNetlist, vectors: Vectors) -> tuple[list[str], int, l
         else:
             ports.append(f".n{bit.net}(in[{inputs}])")
             inputs += 1
-    ports += [f".n{net}(out[{index}])" for index, net in enumerate(flat.output_nets)]
-    place = {net: f"out[{index}]" for index, net in enumerate(flat.output_nets)}
-    return ports, inputs, [place[bit.net] for bit in _expected(flat, vectors)]
+    return ports + [f".n{net}(out{net})" for net in flat.output_nets], inputs
 
 
 def _lines(items: Iterable[str]) -> str:
@@ -78,34 +76,39 @@ def _lines(items: Iterable[str]) -> str:
     return ",\n    ".join(items)
 
 
-def _declarations(flat: FlatNetlist, vectors: Vectors) -> tuple[str, int]:
-    """Return what both test benches declare, and the number of bits they compare."""
-    ports, inputs, shown = _connections(flat, vectors)
+def _declarations(flat: FlatNetlist, vectors: Vectors) -> tuple[str, str, int]:
+    """Return what both test benches declare, the bits they compare, and how many these are.
+
+    Outputs are single wires. A simulator would work out a vector of them at every toggle of one.
+    """
+    ports, inputs = _connections(flat)
+    shown = [f"out{bit.net}" for bit in _expected(flat, vectors)]
+    wires = "".join(f"  wire out{net};\n" for net in flat.output_nets)
     return (
         f"""\
   localparam CYCLES = {vectors.cycles};
   reg [{max(inputs, 1) - 1}:0] in;
-  wire [{max(len(flat.output_nets), 1) - 1}:0] out;
   reg [{max(inputs, 1) - 1}:0] inputs [0:CYCLES-1];
   reg [{max(len(shown), 1) - 1}:0] outputs [0:CYCLES-1];
-  wire [{max(len(shown), 1) - 1}:0] shown = {{{_lines(reversed(shown)) or "1'b0"}}};
   integer place;
-  {MODULE} dut ({_lines(ports)});
+{wires}  {MODULE} dut ({_lines(ports)});
 """,
+        "{" + (_lines(reversed(shown)) or "1'b0") + "}",
         len(shown),
     )
 
 
 def delayed_testbench(flat: FlatNetlist, vectors: Vectors, period_ns: float) -> str:
     """Return a test bench that annotates delays: module ``testbench``, a cycle each period."""
-    declarations, bits = _declarations(flat, vectors)
+    declarations, shown, bits = _declarations(flat, vectors)
     period = round(period_ns * STEPS_PER_NS)
     high = period // 2
     return f"""\
 `timescale 100fs/100fs
 module testbench;
   reg {CLOCK};
-{declarations}  integer cycle;
+{declarations}  reg [{max(bits, 1) - 1}:0] shown;
+  integer cycle;
   initial begin
     $sdf_annotate("delays.sdf", dut);
     $readmemh("inputs.hex", inputs);
@@ -120,6 +123,7 @@ module testbench;
       #1 in = inputs[cycle];
       #{high - 1} {CLOCK} = 0;
       #{period - high - 1};
+      shown = {shown};
       if (cycle >= {vectors.first} && shown !== outputs[cycle])
         for (place = 0; place < {bits}; place = place + 1)
           if (shown[place] !== outputs[cycle][place]) begin
@@ -139,11 +143,12 @@ endmodule
 
 def cycle_testbench(flat: FlatNetlist, vectors: Vectors) -> str:
     """Return a test bench without delays: module ``testbench``, clocked from outside."""
-    declarations, bits = _declarations(flat, vectors)
+    declarations, shown, bits = _declarations(flat, vectors)
     return f"""\
 module testbench (input wire {CLOCK}, output reg done, output reg [31:0] wrong,
                   output reg [31:0] cycle);
-{declarations}  initial begin
+{declarations}  wire [{max(bits, 1) - 1}:0] shown = {shown};
+  initial begin
     $readmemh("inputs.hex", inputs);
     $readmemh("outputs.hex", outputs);
     done = 0;

@@ -13,7 +13,7 @@ import numpy as np
 
 from hw.catalog import Design, Kind
 from pe.config import Config
-from scripts.ppa.flat import FlatNetlist, Instances
+from scripts.ppa.flat import Instances
 from scripts.ppa.operands import Operands, operand_fields
 from scripts.ppa.power import Energy, Power, module_energy, power
 from scripts.ppa.sdf import opensta_delays
@@ -21,6 +21,7 @@ from scripts.ppa.testbench import find_icarus, simulate_cycles, simulate_delays
 from scripts.ppa.timing import find_opensta
 from scripts.ppa.traces import BenchWaveform, Path_, all_names, instance_vectors
 from scripts.ppa.vectors import Vectors, unit_vectors
+from sim.cache import content_key
 from sim.simulate import BUILD, run_products
 from sim.tools import MissingTool
 
@@ -152,42 +153,69 @@ def activity_source(delays: bool | None = None) -> str:
     return "zero-delay, Verilator"
 
 
-def measure_power(
-    modules: Sequence[Instances], work: Workload, period_ns: float, source: str
-) -> Power:
-    """Simulate sampled instances of every module and work out the power of the design.
+def measure_powers(
+    netlists: Sequence[tuple[Sequence[Instances], float]], work: Workload, source: str
+) -> list[Power]:
+    """Simulate sampled instances of every module and work out the power of each netlist.
+
+    A module that several netlists share is simulated once, at the shortest of their periods: as
+    long as it settles, its toggles do not depend on the period.
 
     Parameters
     ----------
+    netlists
+        Modules of each, and its period in ns.
     source
         What `activity_source` returned.
 
     Raises
     ------
     FlowError
-        When an output of the netlist is not what the workload says.
+        When an output of a netlist is not what the workload says.
     """
-    jobs = [
-        (instances.flat, path, len(instances.paths) / len(paths))
-        for instances in modules
-        if (paths := [path for path in sample(instances) if path in work.vectors])
-        for path in paths
-    ]
+    jobs: dict[str, tuple[Instances, float]] = {}
+    for modules, period_ns in netlists:
+        for instances in modules:
+            key = _identity(instances)
+            shortest = min(period_ns, jobs[key][1]) if key in jobs else period_ns
+            jobs[key] = (instances, shortest)
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        # The longest ones first, so that none is left to run alone.
+        order = sorted(jobs, key=lambda key: -len(jobs[key][0].flat.cells))
+        done = workers.map(lambda key: _module_energies(*jobs[key], work, source), order)
+        energies = dict(zip(order, done, strict=True))
+    powers = []
+    for modules, period_ns in netlists:
+        total = Energy()
+        for instances in modules:
+            found = energies[_identity(instances)]
+            for energy in found:
+                total.add(energy, len(instances.paths) / len(found))
+        powers.append(power(total, period_ns, work.cycles, work.operations))
+    return powers
 
-    def run(job: tuple[FlatNetlist, Path_, float]) -> Energy:
-        flat, path, _ = job
+
+def _identity(instances: Instances) -> str:
+    flat = instances.flat
+    return content_key([repr((flat.module, flat.cells, flat.ports, instances.paths))])
+
+
+def _module_energies(
+    instances: Instances, period_ns: float, work: Workload, source: str
+) -> list[Energy]:
+    """Return what each sampled instance of a module takes."""
+    flat = instances.flat
+    found = []
+    delays = None
+    for path in sample(instances):
+        if path not in work.vectors:
+            continue
         with tempfile.TemporaryDirectory(prefix="rtloom-") as scratch:
             folder = Path(scratch)
-            vectors = work.vectors[path]
             if source.startswith("zero-delay"):
-                activity = simulate_cycles(flat, vectors, folder)
+                activity = simulate_cycles(flat, work.vectors[path], folder)
             else:
-                delays = opensta_delays(flat, folder)
-                activity = simulate_delays(flat, vectors, period_ns, delays, folder)
-        return module_energy(activity)
-
-    total = Energy()
-    with ThreadPoolExecutor(os.cpu_count()) as workers:
-        for (_, _, weight), energy in zip(jobs, workers.map(run, jobs), strict=True):
-            total.add(energy, weight)
-    return power(total, period_ns, work.cycles, work.operations)
+                delays = delays or opensta_delays(flat, folder)
+                activity = simulate_delays(flat, work.vectors[path], period_ns, delays, folder)
+            found.append(module_energy(activity))
+    return found
