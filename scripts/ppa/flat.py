@@ -1,14 +1,10 @@
 """Modules of a mapped netlist one by one: cells, and one number a net, for simulation and power."""
 
-import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from hw.yosys import run_yosys
 from scripts.ppa.library import Library
 from scripts.ppa.netlist import Netlist
 
@@ -161,10 +157,7 @@ def read_modules(netlist: Netlist) -> list[Instances]:
     ValueError
         When it holds a cell that is neither the library's nor a module of it.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "modules.json"
-        run_yosys([f'read_verilog "{netlist.verilog}"', f'write_json "{path}"'])
-        modules = json.loads(path.read_text())["modules"]
+    modules = netlist.parsed
     paths: dict[str, list[tuple[str, ...]]] = {}
 
     def visit(module: str, path: tuple[str, ...]) -> None:

@@ -1,10 +1,14 @@
 """A mapped netlist: what synthesis hands to timing, simulation and power."""
 
+import dataclasses
 import json
+import tempfile
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hw.yosys import run_yosys
 from scripts.ppa.library import Library
 
 
@@ -73,10 +77,21 @@ class Netlist:
     flip_flops: int
     memory_bits: int
 
+    @cached_property
+    def parsed(self) -> dict[str, Any]:
+        """Modules of the netlist by name, as Yosys' ``write_json`` describes them."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "modules.json"
+            run_yosys([f'read_verilog "{self.verilog}"', f'write_json "{path}"'])
+            modules: dict[str, Any] = json.loads(path.read_text())["modules"]
+        return modules
+
     def save(self, path: Path) -> None:
         """Write everything but the library as JSON; `verilog` becomes a name beside it."""
         fields: dict[str, Any] = {
-            key: value for key, value in vars(self).items() if key not in ("library", "modules")
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("library", "modules")
         }
         fields["verilog"] = self.verilog.name
         fields["modules"] = {name: asdict(cells) for name, cells in self.modules.items()}

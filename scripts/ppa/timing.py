@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scripts.ppa.cones import Cones
 from scripts.ppa.errors import FlowError
 from scripts.ppa.library import Library
 from scripts.ppa.netlist import Netlist
@@ -173,7 +174,22 @@ def analyse(netlist: Netlist, period_ns: float, timer: str | None = None) -> Tim
             f"design: {netlist.top} has {cells} cells; OpenSTA gets at most {LARGEST}: choose "
             "fewer rows or columns, or --timer abc, which looks at each module by itself"
         )
-    return opensta(netlist.library, [(netlist.top, netlist.verilog)], period_ns)[0]
+    if all(module.count == 1 for module in netlist.modules.values()):
+        return opensta(netlist.library, [(netlist.top, netlist.verilog)], period_ns)[0]
+    part = Cones(netlist, CLOCK)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "cones.v")
+        file.write_text(part.verilog)
+        timing = opensta(netlist.library, [(netlist.top, file)], period_ns)[0]
+    path = [
+        replace(
+            step,
+            instance=part.cell_name(step.instance),
+            net=part.net_name(step.net) if step.net else "",
+        )
+        for step in timing.path
+    ]
+    return replace(timing, path=path)
 
 
 def min_period(netlist: Netlist, timer: str | None = None) -> Timing:
