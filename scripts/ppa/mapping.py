@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from scripts.ppa.recipes import (
     GATES,
     MAPPINGS,
     PLAIN_CARRY,
+    SIZING,
     FrontEnd,
     Recipe,
     coarse_commands,
@@ -19,6 +21,7 @@ from scripts.ppa.recipes import (
 )
 from scripts.ppa.structure import Structure
 
+_INSTANCE = re.compile(r"^  (\w+) \S+ \(", re.MULTILINE)
 _MODULE = re.compile(r"^module (\S+?) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
 _DELAY = re.compile(r"Delay = *([\d.]+) ps")
 _STEP = re.compile(r"ABC: Path +\d+ -- .*? (\S+) +A = *[\d.]+ +Df = *([\d.]+)")
@@ -57,52 +60,42 @@ class Variant:
 def map_logic(
     structure: Structure,
     library: Library,
-    wanted: Mapping[Recipe, Sequence[int]],
+    front: FrontEnd,
+    wanted: Mapping[str, Sequence[int]],
     folder: Path,
 ) -> tuple[list[Variant], dict[str, str]]:
-    """Map all logic modules by each recipe at each of its delay targets.
+    """Map all logic modules by some mapping scripts behind a front end, at some delay targets.
 
-    A module without multipliers or adders is left out where the recipe differs in these alone.
+    A module without multipliers or adders is left out where the front end differs in these alone.
 
     Parameters
     ----------
     wanted
-        Delay targets in ps, at least 1, by recipe.
+        Delay targets in ps, at least 1, by name of a mapping script.
     folder
-        For scripts and intermediate files.
+        For scripts and intermediate files. A later call for the same front end finds the gates
+        and the covers of an earlier one there, and only sizes.
 
     Returns
     -------
     variants, structural
         Mapped logic modules, and the text of the modules that only connect others.
     """
-    (folder / "constraints").write_text(
-        f"set_driving_cell {library.driving_cell}\nset_load {library.load_pf * 1000:g}\n"
-    )
-    (folder / "full_adder.v").write_text(full_adder_map(library))
-    variants: list[Variant] = []
-    structural: dict[str, str] = {}
-    fronts = dict.fromkeys(recipe.front for recipe in wanted)
-    for front in fronts:
-        runs = [
-            (recipe, delay)
-            for recipe, delays in wanted.items()
-            if recipe.front == front
-            for delay in delays
-        ]
-        log = run_yosys(list(_commands(structure, library, front, runs, folder)))
-        sections = _abc_sections(log)
-        for i, (recipe, delay) in enumerate(runs):
-            texts = _split(folder / f"run{i}.v")
-            cells = _cells(folder / f"run{i}.json", library)
-            structural = {name: texts[name] for name in structure.structural}
-            for name in _served(structure, front):
-                delay_ns, path = _abc_timing(sections[i, name])
-                area = sum(library.cells[cell].area_um2 * n for cell, n in cells[name].items())
-                variants.append(
-                    Variant(name, recipe, delay, area, cells[name], texts[name], delay_ns, path)
-                )
-    return variants, structural
+    run = _Run(structure, library, front, folder)
+    sized = run.size(wanted)
+    texts = run.import_cells({(s.module, s.cells_text) for s in sized})
+    cells = {key: _cells(text, library) for key, text in texts.items()}
+    variants = []
+    for s in sized:
+        key = (s.module, s.cells_text)
+        area = sum(library.cells[cell].area_um2 * n for cell, n in cells[key].items())
+        recipe = Recipe(front, s.mapping)
+        variants.append(
+            Variant(
+                s.module, recipe, s.delay_ps, area, cells[key], texts[key], s.logic_ns, s.logic_path
+            )
+        )
+    return variants, {name: texts[name, ""] for name in structure.structural}
 
 
 def to_json(variants: Sequence[Variant]) -> str:
@@ -120,36 +113,128 @@ def from_json(text: str) -> list[Variant]:
     return variants
 
 
-def _commands(
-    structure: Structure,
-    library: Library,
-    front: FrontEnd,
-    runs: Sequence[tuple[Recipe, int]],
-    folder: Path,
-) -> Iterator[str]:
-    liberty = f'-liberty "{library.liberty}"'
-    avoid = "".join(f" -dont_use {pattern}" for pattern in library.dont_use)
-    yield f'read_rtlil "{structure.rtlil}"'
-    for command in coarse_commands(front):
-        yield command.format(full_adder=f'"{folder / "full_adder.v"}"')
-    yield f"dfflibmap {liberty}{avoid}"
-    yield "opt"
-    yield "design -save gates"
-    for i, (recipe, delay) in enumerate(runs):
-        script = folder / f"run{i}.abc"
-        script.write_text(MAPPINGS[recipe.mapping].format(D=delay) + "\n")
-        yield "design -load gates"
-        for name in _served(structure, front):
-            yield f"log ==== {i} {name}"
-            yield (
-                f'abc {liberty}{avoid} -script "{script}" '
-                f'-constr "{folder / "constraints"}" -D {delay} {name}'
-            )
-        yield "log ===="
-        yield "splitnets"
-        yield "opt_clean -purge"
-        yield f'write_verilog -noattr -noexpr -simple-lhs "{folder / f"run{i}.v"}"'
-        yield f'tee -q -o "{folder / f"run{i}.json"}" stat -json'
+@dataclass(frozen=True)
+class _Sized:
+    """A module as ABC has mapped and sized it; `cells_text` is ABC's netlist, in BLIF."""
+
+    module: str
+    mapping: str
+    delay_ps: int
+    cells_text: str
+    logic_ns: float
+    logic_path: list[tuple[str, float]]
+
+
+class _Run:
+    """ABC on the modules that a front end serves, inside Yosys.
+
+    The folder keeps ``gates.il``, what the front end made, and by mapping script and module
+    ``MAPPING-MODULE.cover.blif``, the cells before they are sized.
+    """
+
+    def __init__(
+        self, structure: Structure, library: Library, front: FrontEnd, folder: Path
+    ) -> None:
+        self._structure, self._library, self._front, self._folder = (
+            structure,
+            library,
+            front,
+            folder,
+        )
+        self._served = _served(structure, front)
+        folder.mkdir(exist_ok=True)
+        (folder / "constraints").write_text(
+            f"set_driving_cell {library.driving_cell}\nset_load {library.load_pf * 1000:g}\n"
+        )
+        avoid = "".join(f" -dont_use {pattern}" for pattern in library.dont_use)
+        self._liberty = f'-liberty "{library.liberty}"{avoid}'
+
+    def size(self, wanted: Mapping[str, Sequence[int]]) -> list[_Sized]:
+        """Map every served module by mapping scripts, and size it for their delay targets."""
+        jobs = [(mapping, module) for mapping in wanted for module in self._served]
+        commands = list(self._gates())
+        for i, (mapping, module) in enumerate(jobs):
+            cover = self._file(f"{list(MAPPINGS).index(mapping)}-{self._index(module)}.cover.blif")
+            script = [] if cover.exists() else [MAPPINGS[mapping], f"write_blif {cover}"]
+            for delay in wanted[mapping]:
+                script += [f"read_blif {cover}", SIZING.format(delay_ps=delay)]
+                script.append(f"write_blif {self._file(f'{i}-{delay}.blif')}")
+            # Yosys does not start ABC where there is nothing to map.
+            self._file(f"{i}.abc").write_text("\n".join(script) + "\n")
+            commands += [f"log ==== {i}", self._abc(f"{i}.abc", module), "log ===="]
+            # All scripts start from the same gates.
+            commands.append("design -load gates")
+        sections = _abc_sections(run_yosys(commands))
+        found = []
+        for i, (mapping, module) in enumerate(jobs):
+            timings = _abc_timings(sections[i])
+            for k, delay in enumerate(wanted[mapping]):
+                file = self._file(f"{i}-{delay}.blif")
+                text = file.read_text().partition("\n")[2] if file.exists() else ""
+                file.unlink(missing_ok=True)
+                timing = timings[k] if text else (0.0, [])
+                found.append(_Sized(module, mapping, delay, text, *timing))
+        return found
+
+    def import_cells(self, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return modules in Verilog by name and ABC's netlist; structural ones have none."""
+        structural = self._structure.structural
+        rounds: list[list[tuple[str, str]]] = [[(name, "") for name in structural]]
+        for module in self._served:
+            texts = sorted(text for name, text in wanted if name == module)
+            for i, text in enumerate(texts):
+                rounds += [[]] * (i + 1 - len(rounds))
+                rounds[i] = [*rounds[i], (module, text)]
+        commands = list(self._gates())
+        for i, modules in enumerate(rounds):
+            for name, text in modules:
+                if text:
+                    netlist = self._file(f"{i}-{self._index(name)}.blif")
+                    netlist.write_text(text)
+                    script = f"{i}-{self._index(name)}.abc"
+                    self._file(script).write_text(f"read_blif {netlist}\n")
+                    commands.append(self._abc(script, name))
+            names = " ".join(name for name, _ in modules)
+            commands += [
+                f"select {names}",
+                "splitnets",
+                "opt_clean -purge",
+                f'write_verilog -selected -noattr -noexpr -simple-lhs "{self._file(f"{i}.v")}"',
+                "select -clear",
+                "design -load gates",
+            ]
+        run_yosys(commands)
+        found: dict[tuple[str, str], str] = {}
+        for i, modules in enumerate(rounds):
+            split = _split(self._file(f"{i}.v"))
+            found |= {(name, text): split[name] for name, text in modules}
+        return found
+
+    def _file(self, name: str) -> Path:
+        return self._folder / name
+
+    def _index(self, module: str) -> int:
+        return self._structure.logic.index(module)
+
+    def _gates(self) -> Iterator[str]:
+        gates, adders = self._file("gates.il"), self._file("adders.v")
+        if gates.exists():
+            yield f'read_rtlil "{gates}"'
+        else:
+            adders.write_text(full_adder_map(self._library))
+            yield f'read_rtlil "{self._structure.rtlil}"'
+            for command in coarse_commands(self._front):
+                yield command.format(full_adder=f'"{adders}"')
+            yield f"dfflibmap {self._liberty}"
+            yield "opt"
+            yield f'write_rtlil "{gates}"'
+        yield "design -save gates"
+
+    def _abc(self, script: str, module: str) -> str:
+        return (
+            f'abc {self._liberty} -script "{self._file(script)}" '
+            f'-constr "{self._file("constraints")}" {module}'
+        )
 
 
 def _served(structure: Structure, front: FrontEnd) -> list[str]:
@@ -162,21 +247,22 @@ def _served(structure: Structure, front: FrontEnd) -> list[str]:
     return [name for name in structure.logic if name in served]
 
 
-def _abc_sections(log: str) -> dict[tuple[int, str], str]:
-    sections: dict[tuple[int, str], str] = {}
+def _abc_sections(log: str) -> dict[int, str]:
+    sections: dict[int, str] = {}
     for part in re.split(r"^==== ", log, flags=re.MULTILINE):
-        heading = re.match(r"(\d+) (\S+)\n", part)
+        heading = re.match(r"(\d+)\n", part)
         if heading:
-            sections[int(heading[1]), heading[2]] = part
+            sections[int(heading[1])] = part
     return sections
 
 
-def _abc_timing(section: str) -> tuple[float, list[tuple[str, float]]]:
-    delays = _DELAY.findall(section)
-    if not delays:
-        return 0.0, []
-    steps = [(cell, float(ps) / 1000) for cell, ps in _STEP.findall(section)]
-    return float(delays[-1]) / 1000, steps
+def _abc_timings(section: str) -> list[tuple[float, list[tuple[str, float]]]]:
+    """Return each delay in ns that ABC printed, and the path of it."""
+    parts = _DELAY.split(section)
+    return [
+        (float(ps) / 1000, [(cell, float(at) / 1000) for cell, at in _STEP.findall(path)])
+        for ps, path in zip(parts[1::2], parts[2::2], strict=True)
+    ]
 
 
 def _split(file: Path) -> dict[str, str]:
@@ -185,13 +271,6 @@ def _split(file: Path) -> dict[str, str]:
     return {match[1].removeprefix("\\"): match[0] for match in _MODULE.finditer(text)}
 
 
-def _cells(report: Path, library: Library) -> dict[str, dict[str, int]]:
-    modules = json.loads(report.read_text())["modules"]
-    return {
-        name.removeprefix("\\"): {
-            cell: number
-            for cell, number in module["num_cells_by_type"].items()
-            if cell in library.cells
-        }
-        for name, module in modules.items()
-    }
+def _cells(text: str, library: Library) -> dict[str, int]:
+    found = Counter(_INSTANCE.findall(text))
+    return {cell: number for cell, number in sorted(found.items()) if cell in library.cells}

@@ -12,18 +12,20 @@ from scripts.ppa.library import Library
 FULL_ADDERS = "library full adders"
 GATES = "abc"
 
-_SIZE = "buffer -c; topo; upsize -D {D}; dnsize -D {D}; stime -p"
+_BUFFER = "buffer -c; topo"
 # What ABC's dc2 and fraig gain in area they lose twofold in delay: they undo the fast adders.
 MAPPINGS: dict[str, str] = {
-    "area": f"strash; dch -f; amap -m; topo; {_SIZE}",
-    "balanced": f"strash; &get -n; &dch -f; &put; dch; map -B 0.9 -D 1; topo; {_SIZE}",
-    "cofactor": f"strash; dch; if -x -K 6; strash; dch; map -B 0.9 -D 1; topo; {_SIZE}",
-    "sop": f"strash; if -g -K 6; strash; dch; map -B 0.9 -D 1; topo; {_SIZE}",
+    "area": f"strash; dch -f; amap -m; topo; {_BUFFER}",
+    "balanced": f"strash; &get -n; &dch -f; &put; dch; map -B 0.9 -D 1; topo; {_BUFFER}",
+    "cofactor": f"strash; dch; if -x -K 6; strash; dch; map -B 0.9 -D 1; topo; {_BUFFER}",
+    "sop": f"strash; if -g -K 6; strash; dch; map -B 0.9 -D 1; topo; {_BUFFER}",
     "sop twice": (
         "strash; dch; if -g -K 6; strash; dch; if -g -K 6; strash; dch; map -B 0.9 -D 1; topo; "
-        f"buffer -N 8; topo; {_SIZE}"
+        f"buffer -N 8; topo; {_BUFFER}"
     ),
 }
+SIZING = "topo; upsize -D {delay_ps}; dnsize -D {delay_ps}; stime -p"
+"""What follows a mapping script, for a delay target: the same cells in other sizes."""
 PLAIN_CARRY = "brent-kung"
 CARRIES = {PLAIN_CARRY: "", "kogge-stone": " -map +/choices/kogge-stone.v"}
 

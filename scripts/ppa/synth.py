@@ -93,6 +93,8 @@ class Pool:
         self.structural: dict[str, str] = {}
         self.modules: dict[str, list[Timed]] = {name: [] for name in self.structure.logic}
         self._done: set[tuple[Recipe, int]] = set()
+        # What mapping for one target leaves for the next one.
+        self._scratch = tempfile.TemporaryDirectory(prefix="rtloom-")
 
     def aim(self, periods_ns: Iterable[float]) -> None:
         """Map for target periods: every recipe for speed, the competitive ones for each target."""
@@ -234,10 +236,16 @@ class Pool:
             self.structural = stored["structural"]
             variants = from_json(stored["variants"])
             return [Timed(v, p) for v, p in zip(variants, stored["periods"], strict=True)]
-        with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
-            folder = Path(scratch)
-            variants, self.structural = map_logic(self.structure, self.library, wanted, folder)
-            periods = self._periods(variants, folder)
+        (front,) = {recipe.front for recipe in wanted}
+        folder = Path(self._scratch.name, content_key([repr(front)]))
+        variants, self.structural = map_logic(
+            self.structure,
+            self.library,
+            front,
+            {recipe.mapping: delays for recipe, delays in wanted.items()},
+            folder,
+        )
+        periods = self._periods(variants, folder)
         stored = {
             "structural": self.structural,
             "variants": to_json(variants),
