@@ -8,7 +8,9 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import shutil
 import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -94,7 +96,8 @@ class Pool:
         self.modules: dict[str, list[Timed]] = {name: [] for name in self.structure.logic}
         self._done: set[tuple[Recipe, int]] = set()
         # What mapping for one target leaves for the next one.
-        self._scratch = tempfile.TemporaryDirectory(prefix="rtloom-")
+        self._scratch = Path(tempfile.mkdtemp(prefix="rtloom-"))
+        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
 
     def aim(self, periods_ns: Iterable[float]) -> None:
         """Map for target periods: every recipe for speed, the competitive ones for each target."""
@@ -237,7 +240,7 @@ class Pool:
             variants = from_json(stored["variants"])
             return [Timed(v, p) for v, p in zip(variants, stored["periods"], strict=True)]
         (front,) = {recipe.front for recipe in wanted}
-        folder = Path(self._scratch.name, content_key([repr(front)]))
+        folder = self._scratch / content_key([repr(front)])
         variants, self.structural = map_logic(
             self.structure,
             self.library,
