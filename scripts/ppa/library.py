@@ -26,14 +26,14 @@ _KEYS = {
 
 @dataclass(frozen=True)
 class AdderCell:
-    """A full or half adder of the library, with the names of its pins.
+    """A full adder of the library, with the names of its pins.
 
     Attributes
     ----------
     cell
         Name of the cell.
     inputs
-        Two or three pins; their order is arbitrary, the cell is symmetric.
+        Three pins; their order is arbitrary, the cell is symmetric.
     sum, carry
         Output pins.
     """
@@ -62,8 +62,8 @@ class Library:
         Load of every output of a design, pF.
     flip_flop, inverter, buffer
         Smallest D flip-flop, inverter and buffer.
-    full_adder, half_adder
-        Adder cells, where the library has them.
+    full_adder
+        Smallest full adder, where the library has one.
     dont_use
         Cells that synthesis must not choose; simple patterns.
     """
@@ -77,7 +77,6 @@ class Library:
     inverter: str
     buffer: str
     full_adder: AdderCell | None = None
-    half_adder: AdderCell | None = None
     dont_use: tuple[str, ...] = ()
 
     @functools.cached_property
@@ -265,8 +264,7 @@ def describe(
         flip_flop=flip_flop.name,
         inverter=inverter.name,
         buffer=buffer.name,
-        full_adder=_adder(allowed, 3),
-        half_adder=_adder(allowed, 2),
+        full_adder=_full_adder(allowed),
         dont_use=dont_use,
     )
 
@@ -308,11 +306,11 @@ def _table(cell: Cell, function: str) -> int | None:
     return boolean(function).truth_table(pins)
 
 
-def _adders(cells: list[Cell], inputs: int) -> Iterator[tuple[float, AdderCell]]:
-    sums = sum((i.bit_count() & 1) << i for i in range(1 << inputs))
-    carries = sum((i.bit_count() >> 1) << i for i in range(1 << inputs))
+def _full_adders(cells: list[Cell]) -> Iterator[tuple[float, AdderCell]]:
+    sums = sum((i.bit_count() & 1) << i for i in range(8))
+    carries = sum((i.bit_count() >> 1) << i for i in range(8))
     for cell in cells:
-        if cell.sequential or len(cell.inputs) != inputs or len(cell.outputs) != 2:
+        if cell.sequential or len(cell.inputs) != 3 or len(cell.outputs) != 2:
             continue
         tables = {_table(cell, pin.function): pin.name for pin in cell.outputs}
         if set(tables) == {sums, carries}:
@@ -320,6 +318,6 @@ def _adders(cells: list[Cell], inputs: int) -> Iterator[tuple[float, AdderCell]]
             yield cell.area_um2, AdderCell(cell.name, names, tables[sums], tables[carries])
 
 
-def _adder(cells: list[Cell], inputs: int) -> AdderCell | None:
-    found = sorted(_adders(cells, inputs), key=lambda item: item[0])
+def _full_adder(cells: list[Cell]) -> AdderCell | None:
+    found = sorted(_full_adders(cells), key=lambda item: item[0])
     return found[0][1] if found else None

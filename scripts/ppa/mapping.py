@@ -223,7 +223,7 @@ class _Run:
         else:
             adders.write_text(full_adder_map(self._library))
             yield f'read_rtlil "{self._structure.rtlil}"'
-            for command in coarse_commands(self._front):
+            for command in coarse_commands(self._front, sorted(self._structure.heaps)):
                 yield command.format(full_adder=f'"{adders}"')
             yield f"dfflibmap {self._liberty}"
             yield "opt"
@@ -242,8 +242,10 @@ def _served(structure: Structure, front: FrontEnd) -> list[str]:
     served = set(structure.logic)
     if front.booth:
         served &= structure.multiplies
-    if front.carry != PLAIN_CARRY or front.adders != GATES:
+    if front.carry != PLAIN_CARRY:
         served &= structure.adds
+    if front.adders != GATES:
+        served &= structure.adds | structure.heaps
     return [name for name in structure.logic if name in served]
 
 

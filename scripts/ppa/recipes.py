@@ -5,6 +5,7 @@ ABC restructures and covers the logic. Measured on the 8-bit MAC at NanGate 45: 
 10 % of delay by sizing alone, all scripts together a factor of two in delay and 1.6 in area.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scripts.ppa.library import Library
@@ -57,13 +58,14 @@ class Recipe:
     mapping: str
 
 
-def recipes(library: Library, multiplies: bool, adds: bool) -> list[Recipe]:
+def recipes(library: Library, multiplies: bool, adds: bool, heaps: bool) -> list[Recipe]:
     """Return the recipes worth trying.
 
     Parameters
     ----------
-    multiplies, adds
-        Whether the design has multipliers, and whether it has adders, comparators or multipliers.
+    multiplies, adds, heaps
+        Whether the design has multipliers, whether it has adders, comparators or multipliers, and
+        whether it may have compressor trees written as gates.
     """
     found = []
     for booth in (False, True) if multiplies else (False,):
@@ -71,15 +73,21 @@ def recipes(library: Library, multiplies: bool, adds: bool) -> list[Recipe]:
         if adds:
             front = FrontEnd(booth, "kogge-stone", GATES)
             found += [Recipe(front, mapping) for mapping in ("area", "sop twice")]
-        if library.full_adder and adds:
+        if library.full_adder and (adds or heaps):
             # ABC cannot see through a library cell: what it gains by speed scripts it loses there.
             front = FrontEnd(booth, PLAIN_CARRY, FULL_ADDERS)
             found += [Recipe(front, mapping) for mapping in ("area", "balanced")]
     return found
 
 
-def coarse_commands(front: FrontEnd) -> list[str]:
-    """Return the Yosys commands from word-level logic to gates, flip-flops apart."""
+def coarse_commands(front: FrontEnd, heaps: Iterable[str]) -> list[str]:
+    """Return the Yosys commands from word-level logic to gates, flip-flops apart.
+
+    Parameters
+    ----------
+    heaps
+        Modules in which full adders are looked for among the gates.
+    """
     full_adders = front.adders == FULL_ADDERS
     return [
         *(["booth"] if front.booth else []),
@@ -95,13 +103,25 @@ def coarse_commands(front: FrontEnd) -> list[str]:
         f"techmap -map +/techmap.v{CARRIES[front.carry]}",
         "opt -fast",
         "opt",
+        *(_extraction(heaps) if full_adders else []),
     ]
+
+
+def _extraction(heaps: Iterable[str]) -> list[str]:
+    """Return the Yosys commands that make full adders of XORs and majorities among gates."""
+    commands = []
+    for name in heaps:
+        commands += [f"extract_fa {name}", f"techmap -map {{full_adder}} {name}"]
+        # Half adders, and bits with a constant input, are gates again, of words.
+        commands += [f"techmap {name}", f"opt {name}"]
+    return commands
 
 
 def full_adder_map(library: Library) -> str:
     """Return the Verilog that maps Yosys' ``$fa`` to the library's full adder, bit by bit.
 
-    A bit with a constant input stays gates: it is a half adder or less.
+    A bit with a constant input stays gates: it is a half adder or less, and a half-adder cell is
+    as large as its gates, into which ABC does not see.
     """
     adder = library.full_adder
     if adder is None:

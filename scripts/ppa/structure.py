@@ -40,6 +40,8 @@ class Structure:
         Bits of all memories.
     multiplies, adds
         Names of the logic modules with multipliers, and with adders, comparators or multipliers.
+    heaps
+        Names of the other logic modules with XORs, where compressor trees may be written as gates.
     """
 
     top: str
@@ -51,6 +53,7 @@ class Structure:
     memory_bits: int
     multiplies: frozenset[str]
     adds: frozenset[str]
+    heaps: frozenset[str]
 
 
 def elaborate(emission: Emission, flat: bool, folder: Path) -> Structure:
@@ -144,6 +147,7 @@ def elaborate(emission: Emission, flat: bool, folder: Path) -> Structure:
         memory_bits=bits,
         multiplies=holding(_MULTIPLY),
         adds=holding(_ADD),
+        heaps=holding(("$xor",)) - holding(_ADD),
     )
 
 

@@ -88,7 +88,8 @@ class Pool:
         self.folder = store() / key_of(emission, library, flat, timer)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.structure: Structure = elaborate(emission, flat, self.folder)
-        self.recipes = recipes(library, bool(self.structure.multiplies), bool(self.structure.adds))
+        kinds = (self.structure.multiplies, self.structure.adds, self.structure.heaps)
+        self.recipes = recipes(library, *map(bool, kinds))
         if timer == ABC:
             # ABC's timer does not see through a library cell that it did not place.
             self.recipes = [r for r in self.recipes if r.front.adders == GATES]
