@@ -107,12 +107,15 @@ def beat_cycles(
     of_weights = nonzero.sum(axis=2)
     busy = of_weights.max(axis=-1) if pe == "opt4e" else of_weights.sum(axis=-1)
     of_tile: NDArray[np.int64] = np.maximum(1, busy)
-    return np.tile(of_tile, (blocks, 1))
+    repeated: NDArray[np.int64] = np.tile(of_tile, (blocks, 1))
+    return repeated
 
 
 def _terms(values: NDArray[np.int64], width: int, signed: bool) -> NDArray[np.int64]:
     """Non-zero canonical signed digits of each integer."""
-    return np.count_nonzero(encode(values, kind="csd", width=width, signed=signed), axis=-1)
+    digits = encode(values, kind="csd", width=width, signed=signed)
+    counts: NDArray[np.int64] = (digits != 0).sum(axis=-1)
+    return counts
 
 
 def cycles(

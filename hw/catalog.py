@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from amaranth.lib import enum
 
+from hw.bit_slice import BitSlice, BitSliceConfig
 from hw.broadcast import AdderTreeConfig, Broadcast, CubeConfig, MatrixConfig
 from hw.core_config import GemmCoreConfig
 from hw.gemm_core import GemmCore
@@ -53,6 +54,8 @@ class Design:
         Paper and section it comes from.
     summary
         What it is, in one line.
+    golden_cycles
+        Import path of the golden model of its cycles, where they depend on the operands.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Design:
     golden: str
     source: str
     summary: str
+    golden_cycles: str = ""
 
 
 _TPE = "HPCA 2025, Transformation in the Bit-weight Dimension of MACs"
@@ -194,6 +198,16 @@ DESIGNS: dict[str, Design] = {
             golden="golden.gemm:matmul",
             source=f"{_TPE}, section II; MICRO 2014, DaDianNao",
             summary="multiplier-adder trees: N and K are spatial",
+        ),
+        Design(
+            name="bit_slice",
+            kind=Kind.GEMM_ENGINE,
+            config=BitSliceConfig,
+            component=BitSlice,
+            golden="golden.gemm:matmul",
+            source=f"{_TPE}, sections III and IV; ISCA 2019, Laconic",
+            summary="bit-slice engine that skips zero digits: OPT3, OPT4C, OPT4E, Laconic",
+            golden_cycles="golden.bit_slice:cycles",
         ),
         Design(
             name="gemm_core",

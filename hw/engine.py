@@ -7,6 +7,7 @@ is (`Dataflow`). Padding a partial tile is the caller's work: surplus lanes hold
 surplus K must be zero in B.
 """
 
+
 from amaranth.hdl import Shape
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out
@@ -97,6 +98,8 @@ class GemmEngine(Unit):
 
     config: EngineConfig
     dataflow: Dataflow
+    variable_time = False
+    """Cycles depend on the operands: the golden model of the design gives them, not `cycles`."""
 
     def __init__(
         self,
@@ -144,7 +147,8 @@ class GemmEngine(Unit):
         """Cycles from the first beat taken to the last row of C given, both included.
 
         For an M x K x N product whose tiles follow each other with N innermost, streams that
-        always offer a beat and a sink that always takes one.
+        always offer a beat and a sink that always takes one. The most that it can take where time
+        is variable.
         """
         raise NotImplementedError
 

@@ -25,16 +25,16 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import ClassVar, NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Shape, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Member, Out
 
 from pe.adders import ADDERS, SKLANSKY, add
 from pe.config import choice, integer
 from pe.element import PeConfig, extremes
-from pe.encoders import BoothDigit, booth_digits, ent_decode, ent_digits
+from pe.encoders import BoothDigit, booth_digits, ent_decode, ent_digits, multiple
 from pe.heap import COUNTERS, DADDA, SCHEDULES, THREE_TWO, BitHeap
 from pe.primitives import Placed, Primitive, Scope
-from pe.running_sum import RESOLVE_LATENCY, RunningSum, resolve
+from pe.running_sum import CarrySave, RunningSum
 from pe.share import share
 from pe.unit import Unit
 
@@ -152,7 +152,7 @@ class BitWeightConfig(PeConfig):
             zip(self._codes(m, a), _lanes(b, self.terms), strict=True)
         ):
             for i, digit in enumerate(self.to_digits(code)):
-                row = _multiple(m, f"multiple_{term}_{i}", digit, element, self.signed_b)
+                row = multiple(m, f"multiple_{term}_{i}", digit, element, self.signed_b)
                 heap.add(row, i * spacing)
                 heap.add_bit(digit.negative, i * spacing)
         # Each row's folded sign is in the constant of the heap that is not cut by weight.
@@ -195,7 +195,7 @@ class FusedConfig(BitWeightConfig):
         return add(m, self.adder, *heap.rows())
 
 
-class Opt1Config(BitWeightConfig):
+class Opt1Config(CarrySave, BitWeightConfig):
     """OPT1: the running sum without carry propagation."""
 
     kind = "opt1"
@@ -207,21 +207,6 @@ class Opt1Config(BitWeightConfig):
         last = _shapes(self)[-1]
         constant = last.constant - _bounds(self).bias
         return RunningSum(self.width_acc, last.heights, constant, self.schedule, self.counters)
-
-    @property
-    def state_weights(self) -> tuple[int, ...]:
-        return self.running_sum.weights
-
-    @property
-    def state_shape(self) -> Shape:
-        return unsigned(len(self.state_weights))
-
-    @property
-    def resolve_latency(self) -> int | None:
-        return RESOLVE_LATENCY
-
-    def resolve(self, m: Module, state: Value) -> Value:
-        return resolve(m, self.adder, self.state_weights, state)
 
     def finish(self, m: Module, product: BitHeap, addend: Value) -> Value:
         return self.running_sum.add(m, product.flatten(), addend)
@@ -445,21 +430,6 @@ def _splits(total: int, parts: int) -> Iterator[tuple[int, ...]]:
 def _shapes(pe: BitWeightConfig) -> list[_Shape]:
     """Return the shape of the heap after each section, before the running sum is added."""
     return _run(pe, _plan(pe))
-
-
-def _multiple(m: Module, name: str, digit: BoothDigit, b: Value, signed_b: bool) -> Value:
-    """Return ``digit * b``, less 1 where the digit is negative, in two's complement."""
-    top = b[-1] if signed_b else Const(0, 1)
-    single = [*b, top] if signed_b else [*b, top, top]
-    double = [Const(0, 1), *single]
-    row = Signal(len(single), name=name)
-    m.d.comb += row.eq(
-        Cat(
-            ((x & digit.one) | (y & digit.two)) ^ digit.negative
-            for x, y in zip(single, double, strict=False)
-        )
-    )
-    return row.as_signed()
 
 
 def _lanes(value: Value, count: int) -> list[Value]:

@@ -176,6 +176,24 @@ def ent_decode(code: Value, sign: Value) -> BoothDigit:
     return BoothDigit(one=low, two=high & ~low, negative=(low | high) & (sign ^ (low & high)))
 
 
+def multiple(m: Module, name: str, digit: BoothDigit, b: Value, signed_b: bool) -> Value:
+    """Return ``digit * b``, less 1 where the digit is negative, in two's complement.
+
+    It is a bit wider than `b`, or two where `b` is unsigned.
+    """
+    top = b[-1] if signed_b else Const(0, 1)
+    single = [*b, top] if signed_b else [*b, top, top]
+    double = [Const(0, 1), *single]
+    row = Signal(len(single), name=name)
+    m.d.comb += row.eq(
+        Cat(
+            ((x & digit.one) | (y & digit.two)) ^ digit.negative
+            for x, y in zip(single, double, strict=False)
+        )
+    )
+    return row.as_signed()
+
+
 def csd_digits(value: Value, signed: bool) -> list[SignedBit]:
     """Return the canonical signed digits of `value`, least significant first.
 
@@ -193,6 +211,27 @@ def csd_digits(value: Value, signed: bool) -> list[SignedBit]:
     count = digits(len(value), signed, CSD)
     vectors = _csd(number >> 1, number + (number >> 1))
     return [SignedBit(*bits) for bits in zip(*(v[:count] for v in vectors), strict=True)]
+
+
+def paired_csd_digits(value: Value, signed: bool) -> list[BoothDigit]:
+    """Return the canonical signed digits of `value` two by two, as radix-4 digits -2 to 2.
+
+    Of two neighbours one is zero, so that a pair is a Booth digit; there are as many.
+
+    Parameters
+    ----------
+    value
+        The operand, any width.
+    signed
+        Its bits are two's complement, whatever its shape says.
+    """
+    found = csd_digits(value, signed)
+    zero = SignedBit(Const(0, 1), Const(0, 1))
+    found += [zero] * (len(found) % 2)
+    return [
+        BoothDigit(low.nonzero, high.nonzero, low.negative | high.negative)
+        for low, high in zip(found[::2], found[1::2], strict=True)
+    ]
 
 
 def _csd(half: Value, total: Value) -> SignedBit:

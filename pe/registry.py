@@ -1,5 +1,8 @@
 """The PEs an engine can be built from, by the name that configs and the command line use."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pe.adders import SKLANSKY
 from pe.bit_weight import BOOTH, BitWeightConfig, FusedConfig, Opt1Config, Opt2Config
 from pe.config import Config, choice, flag, integer, same_as
@@ -20,6 +23,9 @@ class PeChoice(Config):
 
     Subclasses have `width_acc`, and `terms`.
     """
+
+    pes: ClassVar[Mapping[str, type[PeConfig]]] = PES
+    """PEs that there are to choose from, by the name of each."""
 
     pe: str = choice("processing element", lambda: PES, default="mac")
     width_a: int = integer("bits of an element of A", 2, 16, default=8)
@@ -42,19 +48,20 @@ class PeChoice(Config):
         """
         fields = self.__dataclass_fields__
         for option in PE_OPTIONS:
-            if option not in fields or option in PES[self.pe].__dataclass_fields__:
+            if option not in fields or option in self.pes[self.pe].__dataclass_fields__:
                 continue
             value = getattr(self, option)
             if value == fields[option].default:
                 continue
-            takers = ", ".join(n for n, pe in PES.items() if option in pe.__dataclass_fields__)
+            takers = [n for n, pe in self.pes.items() if option in pe.__dataclass_fields__]
             raise ValueError(
-                f"{option}: {value!r} does not apply to pe={self.pe}; it does to {takers}"
+                f"{option}: {value!r} does not apply to pe={self.pe}; it does to "
+                f"{', '.join(takers) or 'no PE of this design'}"
             )
 
     @property
     def pe_config(self) -> PeConfig:
         """Config of one PE."""
-        fields = PES[self.pe].__dataclass_fields__
+        fields = self.pes[self.pe].__dataclass_fields__
         shared = fields.keys() & {*self.__dataclass_fields__, "terms"}
-        return PES[self.pe](**{name: getattr(self, name) for name in shared})
+        return self.pes[self.pe](**{name: getattr(self, name) for name in shared})

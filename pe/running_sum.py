@@ -15,7 +15,7 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, unsigned
 
 from pe.adders import add
 from pe.heap import BitHeap
@@ -202,3 +202,33 @@ def resolve(m: Module, adder: str, weights: Sequence[int], state: Value) -> Valu
             m.d.sync += registers[-1].eq(value)
         x, y, carry, resolved = registers
     raise AssertionError
+
+
+class CarrySave:
+    """What the config of a PE has whose running sum is a `RunningSum`."""
+
+    adder: str
+
+    @property
+    def running_sum(self) -> RunningSum:
+        """Form of the running sum."""
+        raise NotImplementedError
+
+    @property
+    def state_weights(self) -> tuple[int, ...]:
+        """Weights of the bits of the running sum."""
+        return self.running_sum.weights
+
+    @property
+    def state_shape(self) -> Shape:
+        """Shape of the running sum."""
+        return unsigned(len(self.state_weights))
+
+    @property
+    def resolve_latency(self) -> int | None:
+        """Cycles that `resolve` takes."""
+        return RESOLVE_LATENCY
+
+    def resolve(self, m: Module, state: Value) -> Value:
+        """Place what makes a number of a running sum, and return it."""
+        return resolve(m, self.adder, self.state_weights, state)

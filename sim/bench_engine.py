@@ -3,7 +3,8 @@
 
 All products of the job are streamed without a pause between them. Checked are every element of C
 against the golden model, the number and the flags of the rows, that an offered row stays until it
-is taken, and, where nothing stalls, the cycles of each product against the engine's formula.
+is taken, and, where nothing stalls, the cycles of each product against the engine's
+formula, or the golden model of its cycles.
 """
 
 import random
@@ -13,9 +14,10 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
+from hw.catalog import find
 from hw.engine import GemmEngine
 from sim.clock import start_clock
-from sim.gemm_golden import check_product, golden_product
+from sim.gemm_golden import check_product, golden_cycles, golden_product
 from sim.job import load, save_result
 from sim.memory import pack, unpack
 from sim.packing import Beats, from_rows, to_beats
@@ -136,6 +138,7 @@ async def products(dut: Any) -> None:
     """Run every product of the job."""
     job, arrays = load()
     random.seed(job.seed)
+    design = find(job.design)
     engine: GemmEngine = job.component()
     config = engine.config
     stall = job.options["stall"]
@@ -153,7 +156,7 @@ async def products(dut: Any) -> None:
         a, b = arrays[f"a{index}"], arrays[f"b{index}"]
         (m, k), n = a.shape, b.shape[1]
         beats = to_beats(engine, a, b)
-        formula = engine.cycles(m, k, n)
+        formula = golden_cycles(design, engine, a, b)
         limit = int(4 * formula / (1 - stall) ** 2) + 1000
         sink, cycles = await run_product(dut, engine, beats, stall, limit)
         signed = config.pe_config.accumulator_shape.signed

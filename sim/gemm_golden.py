@@ -1,8 +1,12 @@
-"""The golden product of an engine, with the widths of its config."""
+"""The golden product of an engine, with the widths of its config, and the cycles that it takes."""
+
+import importlib
+from typing import Any
 
 import numpy as np
 
 from golden.gemm import matmul
+from hw.catalog import Design
 from hw.engine import EngineConfig
 from sim.packing import Matrix
 
@@ -18,6 +22,21 @@ def golden_product(config: EngineConfig, a: Matrix, b: Matrix) -> Matrix:
         signed_a=config.signed_a,
         signed_b=config.signed_b,
     )
+
+
+def golden_cycles(design: Design, component: Any, a: Matrix, b: Matrix) -> int:
+    """Return the cycles that an engine or a core shall take for a product.
+
+    Parameters
+    ----------
+    component
+        The hardware of the design.
+    """
+    if not design.golden_cycles:
+        return int(component.cycles(a.shape[0], a.shape[1], b.shape[1]))
+    module, _, function = design.golden_cycles.partition(":")
+    model = getattr(importlib.import_module(module), function)
+    return int(model(a, b, **component.golden_arguments))
 
 
 def check_product(c: Matrix, expected: Matrix, what: str) -> None:
