@@ -147,8 +147,8 @@ class CellBitSlice(Unit):
             pe.advance(m, heap, -1)
         total = Signal(pe.state_shape)
         running = Signal(pe.state_shape, reset_less=True)
-        bits = Signal(sum(heap.heights))
-        m.d.comb += [bits.eq(Cat(heap.flatten())), self.o_sum.eq(running)]
+        bits = Cat(heap.flatten())
+        m.d.comb += self.o_sum.eq(running)
         share(m, platform, "accumulate", Accumulate, pe, i=bits, addend=running, sum=total)
         shift = Signal()
         m.d.sync += [shift.eq(self.i_shift), running.eq(Mux(shift, self.i_sum, total))]
@@ -276,13 +276,15 @@ class BitSlice(GemmEngine):
         blocked = Signal()
         step = Signal()
         load = Signal()
+        may_go = Signal()
         go = Signal()
         last_step = Signal()
         finished = Signal()
         m.d.comb += [
-            go.eq(chosen & self.i_a.valid & ~blocked),
+            may_go.eq(chosen & ~(blocked & self.i_a.payload.first)),
+            go.eq(may_go & self.i_a.valid),
             step.eq(loaded & (~chosen | go)),
-            self.i_a.ready.eq(chosen & chosen_last & ~blocked),
+            self.i_a.ready.eq(may_go & chosen_last),
             self.i_b.ready.eq(~flushing.any() & (~loaded | (step & last_step))),
             load.eq(self.i_b.valid & self.i_b.ready),
             finished.eq(go & chosen_last & self.i_a.payload.last),

@@ -7,7 +7,7 @@ Equations" (1973); J. Sklansky, "Conditional-Sum Addition Logic" (1960).
 
 from collections.abc import Iterator
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 RIPPLE, BRENT_KUNG, KOGGE_STONE, SKLANSKY = "ripple", "brent_kung", "kogge_stone", "sklansky"
 ADDERS = (RIPPLE, BRENT_KUNG, KOGGE_STONE, SKLANSKY)
@@ -38,27 +38,32 @@ def prefix_network(kind: str, width: int) -> Iterator[list[Combination]]:
             yield [(i, i // span * span - 1) for i in range(width) if i & span]
 
 
-def add(m: Module, kind: str, a: Value, b: Value) -> Value:
-    """Return ``a + b`` modulo ``2**len(a)``, two words of equal width in bits.
+def add(m: Module, kind: str, a: Value, b: Value, carry: Value | None = None) -> Value:
+    """Return ``a + b + carry`` modulo ``2**len(a)``, two words of equal width in bits.
 
     Parameters
     ----------
     kind
         One of `ADDERS`.
+    carry
+        1 bit.
     """
     width = len(a)
     propagate = Signal(width, name="propagates")
-    generate = Signal(width, name="generates")
-    m.d.comb += [propagate.eq(a ^ b), generate.eq(a & b)]
     # The carry out of the top position is not needed.
-    carries, alive = list(generate)[:-1], list(propagate)[:-1]
-    for level, combinations in enumerate(prefix_network(kind, width - 1)):
+    generate = Signal(width - 1, name="generates")
+    m.d.comb += [propagate.eq(a ^ b), generate.eq(a[:-1] & b[:-1])]
+    carries: list[Value] = list(generate)
+    alive: list[Value] = list(propagate)[:-1]
+    if carry is not None:
+        carries, alive = [carry, *carries], [Const(0, 1), *alive]
+    for level, combinations in enumerate(prefix_network(kind, len(carries))):
         before = list(carries), list(alive)
         for i, j in combinations:
-            carry = Signal(name=f"carry_{level}_{i}")
-            m.d.comb += carry.eq(before[0][i] | before[1][i] & before[0][j])
-            carries[i] = carry
+            joined = Signal(name=f"carry_{level}_{i}")
+            m.d.comb += joined.eq(before[0][i] | before[1][i] & before[0][j])
+            carries[i] = joined
             group = Signal(name=f"alive_{level}_{i}")
             m.d.comb += group.eq(before[1][i] & before[1][j])
             alive[i] = group
-    return propagate ^ Cat(0, *carries)
+    return propagate ^ (Cat(0, *carries) if carry is None else Cat(*carries))

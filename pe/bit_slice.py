@@ -227,12 +227,20 @@ class DigitPeConfig(SlicePeConfig):
 
     @property
     def row_width(self) -> int:
-        """Bits of a multiple of A."""
-        return self.width_a + (1 if self.signed_a else 2)
+        """Bits of a multiple of A; without the sign where that is the digit's."""
+        return self.width_a + 1
 
     @property
     def fetched_width(self) -> int:
         return self.lanes * self.row_width
+
+    def row(self, m: Module, name: str, digit: BoothDigit, element: Value) -> Value:
+        """Return ``digit * element``, less 1 where the digit is negative: `row_width` bits."""
+        return multiple(m, name, digit, element, self.signed_a).as_unsigned()[: self.row_width]
+
+    def with_sign(self, row: Value, negative: Value) -> Value:
+        """Return a multiple from its bits and the sign of its digit."""
+        return (row if self.signed_a else Cat(row, negative)).as_signed()
 
     def to_digits(self, b: Value) -> list[BoothDigit]:
         """Return the digits of an element of B, the lowest first."""
@@ -298,15 +306,16 @@ class Opt4cConfig(DigitPeConfig):
         return Cat(chosen[0].negative, picks[0])
 
     def fetch(self, m: Module, operands: Value, controls: Value) -> Value:
-        return multiple(m, "multiple", BoothDigit(*controls), operands, self.signed_a)
+        return self.row(m, "multiple", BoothDigit(*controls), operands)
 
     def fill(self, m: Module, heap: BitHeap, fetched: Value, controls: Value) -> None:
         negative, pick = controls[0], controls[1:]
-        shifted = Signal(signed(self.row_width + 2 * (self.slots - 1)))
+        multiple_of_a = self.with_sign(fetched, negative)
+        shifted = Signal(signed(len(multiple_of_a) + 2 * (self.slots - 1)))
         # Ones below a negative multiple: what it lacks is then 1 in column 0, wherever it stands.
         low = [negative] * (2 * (self.slots - 1))
-        high = [fetched[-1]] * (2 * (self.slots - 1))
-        row = Cat(*low, fetched, *high)
+        high = [multiple_of_a[-1]] * (2 * (self.slots - 1))
+        row = Cat(*low, multiple_of_a, *high)
         m.d.comb += shifted.eq(
             Cat(
                 Cat(
@@ -378,11 +387,11 @@ class Opt4eConfig(DigitPeConfig):
                     for i in range(self.width_a)
                 )
             )
-            rows.append(multiple(m, f"multiple_{lane}", digit, element, self.signed_a))
+            rows.append(self.row(m, f"multiple_{lane}", digit, element))
         return Cat(*rows)
 
     def fill(self, m: Module, heap: BitHeap, fetched: Value, controls: Value) -> None:
         for lane in range(self.lanes):
             row = fetched.as_unsigned().word_select(lane, self.row_width)
-            heap.add(row.as_signed(), 2 * lane)
+            heap.add(self.with_sign(row, controls[lane]), 2 * lane)
             heap.add_bit(controls[lane], 2 * lane)

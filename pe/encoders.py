@@ -179,10 +179,9 @@ def ent_decode(code: Value, sign: Value) -> BoothDigit:
 def multiple(m: Module, name: str, digit: BoothDigit, b: Value, signed_b: bool) -> Value:
     """Return ``digit * b``, less 1 where the digit is negative, in two's complement.
 
-    It is a bit wider than `b`, or two where `b` is unsigned.
+    It is a bit wider than `b`; where `b` is unsigned the digit's sign stands above that.
     """
-    top = b[-1] if signed_b else Const(0, 1)
-    single = [*b, top] if signed_b else [*b, top, top]
+    single = [*b, b[-1] if signed_b else Const(0, 1)]
     double = [Const(0, 1), *single]
     row = Signal(len(single), name=name)
     m.d.comb += row.eq(
@@ -191,7 +190,7 @@ def multiple(m: Module, name: str, digit: BoothDigit, b: Value, signed_b: bool) 
             for x, y in zip(single, double, strict=False)
         )
     )
-    return row.as_signed()
+    return (row if signed_b else Cat(row, digit.negative)).as_signed()
 
 
 def csd_digits(value: Value, signed: bool) -> list[SignedBit]:

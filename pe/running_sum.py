@@ -182,26 +182,33 @@ def resolve(m: Module, adder: str, weights: Sequence[int], state: Value) -> Valu
     for weight, bit in zip(weights, state.as_unsigned(), strict=True):
         heap.add_bit(bit, weight)
     heap.reduce(m)
-    x, y = heap.rows()
+    x, y = (list(row) for row in heap.rows())
+    carry: Value | None = None
+    resolved: Value = Cat()
     # The first part comes after a counter, and so is the smallest.
     ends = [width // 4, width // 4 + (3 * width + 7) // 8, width]
-    carry: Value = Const(0, 1)
-    resolved: Value = Cat()
     for part, (start, end) in enumerate(pairwise([0, *ends])):
-        # The carry in a column of its own: twice 1 is a carry into the next.
-        a, b = Cat(carry, x[: end - start], 0), Cat(carry, y[: end - start], 0)
-        total = Signal(len(a), name=f"part_{part}")
-        m.d.comb += total.eq(add(m, adder, a, b))
-        resolved = Cat(resolved, total[1:-1])
+        total = Signal(end - start + (end < width), name=f"part_{part}")
+        a, b = (Cat(row[start:end], Const(0, len(total) - (end - start))) for row in (x, y))
+        m.d.comb += total.eq(add(m, adder, a, b, carry))
+        resolved = Cat(resolved, total[: end - start])
         if end == width:
             return resolved
-        registers = []
-        left = {"x": x[end - start :], "y": y[end - start :], "carry": total[-1]}
-        for name, value in (left | {"resolved": resolved}).items():
-            registers.append(Signal(len(value), name=f"{name}_{part}", reset_less=True))
-            m.d.sync += registers[-1].eq(value)
-        x, y, carry, resolved = registers
+        resolved = _held(m, f"resolved_{part}", resolved)
+        carry = _held(m, f"carry_{part}", total[-1])
+        x[end:] = _held(m, f"x_{part}", Cat(x[end:]))
+        # Most columns have no second bit.
+        seconds = [weight for weight in range(end, width) if heap.heights[weight] == 2]
+        kept = _held(m, f"y_{part}", Cat(y[weight] for weight in seconds))
+        for bit, weight in zip(kept, seconds, strict=True):
+            y[weight] = bit
     raise AssertionError
+
+
+def _held(m: Module, name: str, value: Value) -> Signal:
+    register = Signal(len(value), name=name, reset_less=True)
+    m.d.sync += register.eq(value)
+    return register
 
 
 class CarrySave:

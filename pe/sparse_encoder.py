@@ -64,14 +64,22 @@ class SparseEncoder(Unit):
         lanes = pe.to_slots([pe.to_digits(element) for element in elements])
         picks: list[Value] = []
         chosen: list[BoothDigit] = []
-        finals = []
+        at_most_one: list[Value] = []
+        at_most_two: list[Value] = []
         for lane, slots in enumerate(lanes):
-            pick, digit, final = self._lane(m, lane, slots)
+            pick, digit, incoming, pending = self._lane(m, lane, slots)
             picks.append(pick)
             chosen.append(digit)
-            finals.append(final)
+            at_most_one.append(~_without_lowest(incoming).any())
+            at_most_two.append(~_without_lowest(_without_lowest(pending)).any())
+        # Known a cycle ahead: whether a beat ends decides what is loaded in the same cycle.
+        final = Signal(name="final_reg")
+        with m.If(self.i_load):
+            m.d.sync += final.eq(Cat(at_most_one).all())
+        with m.Elif(self.i_step):
+            m.d.sync += final.eq(Cat(at_most_two).all())
         m.d.comb += [
-            self.o_final.eq(Cat(finals).all()),
+            self.o_final.eq(final),
             self.o_fetch.eq(pe.fetch_controls(picks, chosen)),
         ]
         m.d.sync += self.o_select.eq(pe.select_controls(picks, chosen))
@@ -79,24 +87,30 @@ class SparseEncoder(Unit):
 
     def _lane(
         self, m: Module, lane: int, slots: list[BoothDigit]
-    ) -> tuple[Value, BoothDigit, Value]:
-        """Return the place of the digit being fetched, the digit, and whether the next is last."""
+    ) -> tuple[Value, BoothDigit, Value, Value]:
+        """Return the place of the digit being fetched, the digit, and which are not zero.
+
+        Of the beat that is offered, and of those of the beat before that are not chosen yet.
+        """
         count = len(slots)
         incoming = Signal(count * CODE_WIDTH, name=f"incoming_{lane}")
         codes = Signal(count * CODE_WIDTH, name=f"codes_{lane}", reset_less=True)
         pending = Signal(count, name=f"pending_{lane}", reset_less=True)
+        nonzero = Signal(count, name=f"nonzero_{lane}")
+        rest = Signal(count - 1, name=f"rest_{lane}")
         lowest = Signal(count, name=f"lowest_{lane}")
         pick = Signal(count, name=f"pick_{lane}", reset_less=True)
         digit = Signal(CODE_WIDTH, name=f"digit_{lane}", reset_less=True)
         m.d.comb += [
             incoming.eq(Cat(Cat(*slot) for slot in slots)),
-            lowest.eq(Cat(pending[i] & ~pending[:i].any() for i in range(count))),
+            nonzero.eq(Cat(slot.one | slot.two for slot in slots)),
+            rest.eq(_without_lowest(pending)),
+            lowest.eq(pending & ~Cat(0, rest)),
         ]
         with m.If(self.i_load):
-            m.d.sync += codes.eq(incoming)
-            m.d.sync += pending.eq(Cat(slot.one | slot.two for slot in slots))
+            m.d.sync += [codes.eq(incoming), pending.eq(nonzero)]
         with m.Elif(self.i_step):
-            m.d.sync += pending.eq(pending & ~lowest)
+            m.d.sync += pending.eq(Cat(0, rest))
         with m.If(self.i_step):
             m.d.sync += [
                 pick.eq(lowest),
@@ -109,4 +123,9 @@ class SparseEncoder(Unit):
             ]
         fetched = Signal(CODE_WIDTH, name=f"fetched_{lane}")
         m.d.comb += fetched.eq(digit & self.i_go.replicate(CODE_WIDTH))
-        return pick, BoothDigit(*fetched), ~(pending & ~lowest).any()
+        return pick, BoothDigit(*fetched), nonzero, pending
+
+
+def _without_lowest(bits: Value) -> Value:
+    """Return a vector without the lowest of the bits that are set; it has a bit less."""
+    return Cat(bits[i] & bits[:i].any() for i in range(1, len(bits)))
