@@ -17,13 +17,15 @@ element through one carry-propagate adder.
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Member, Out
 
 from hw.chain import Chain, ChainConfig, Link
+from hw.digit_control import digit_control
 from hw.drain import leave, output_latency
 from hw.engine import Dataflow, EngineConfig, GemmEngine, ceil_div
 from hw.skew import delayed
+from hw.term_control import LOOKAHEAD, term_control
 from pe.bit_slice import (
     Accumulate,
     DigitPeConfig,
@@ -36,6 +38,7 @@ from pe.bit_slice import (
 from pe.config import choice, integer, same_as
 from pe.element import PeConfig
 from pe.heap import BitHeap
+from pe.laconic import LaconicConfig
 from pe.share import place, share
 from pe.sparse_encoder import SparseEncoder
 from pe.unit import Unit
@@ -43,7 +46,7 @@ from pe.unit import Unit
 DERIVED = 0
 
 SLICE_PES: Mapping[str, type[SlicePeConfig]] = {
-    pe.kind: pe for pe in (Opt3Config, Opt4cConfig, Opt4eConfig)
+    pe.kind: pe for pe in (Opt3Config, Opt4cConfig, Opt4eConfig, LaconicConfig)
 }
 
 
@@ -111,7 +114,9 @@ class CellBitSlice(Unit):
             ports = SparseEncoder(config).signature.members  # type: ignore[arg-type]
             members |= {name: ports[name] for name in ENCODER_PORTS}
         else:
-            members |= {"i_fetch": In(config.fetch_width), "i_select": In(config.select_width)}
+            members["i_fetch"] = In(config.fetch_width)
+            if config.select_width:
+                members["i_select"] = In(config.select_width)
         members |= {
             "i_sum": In(config.state_shape),
             "i_shift": In(1),
@@ -133,7 +138,8 @@ class CellBitSlice(Unit):
                 m.d.comb += outer.eq(inner) if name == "o_final" else inner.eq(outer)
             fetch, select = controls.o_fetch, controls.o_select
         else:
-            fetch, select = self.i_fetch, self.i_select
+            fetch = self.i_fetch
+            select = self.i_select if pe.select_width else Cat()
         fetched = Signal(pe.fetched_width, reset_less=True)
         m.d.sync += fetched.eq(pe.fetch(m, self.i_a, fetch))
         heap = pe.heap(m, fetched, select)
@@ -169,7 +175,8 @@ def column_of_cells(rows: int, pe: SlicePeConfig) -> ChainConfig:
         shared = tuple((name, Link.BROADCAST) for name in ENCODER_PORTS[:-1])
         shared += ((ENCODER_PORTS[-1], Link.LAST),)
     else:
-        shared = (("i_fetch", Link.BROADCAST), ("i_select", Link.BROADCAST))
+        names = ("i_fetch", "i_select") if pe.select_width else ("i_fetch",)
+        shared = tuple((name, Link.BROADCAST) for name in names)
     return ChainConfig(
         name=f"column_{rows}_{pe.name}",
         summary="a column of cells; all take the same B, finished sums travel up to row 0",
@@ -215,7 +222,8 @@ class BitSlice(GemmEngine):
     @property
     def gap(self) -> int:
         """Cycles from the last step of a tile to the first of the next one."""
-        return self.config.pe_config.latency + self.tile_m
+        lead = 3 if isinstance(self.config.pe_config, LaconicConfig) else 0
+        return self.config.pe_config.latency + self.tile_m + lead
 
     @property
     def macs_per_cycle(self) -> int:
@@ -253,13 +261,12 @@ class BitSlice(GemmEngine):
             "signed_b": c.signed_b,
             "latency": self._overhead,
             "gap": self.gap,
+            "least": LOOKAHEAD if isinstance(self.config.pe_config, LaconicConfig) else 1,
         }
 
     def cycles(self, m: int, k: int, n: int) -> int:
         tiles = ceil_div(m, self.tile_m) * n
-        pe = self.config.pe_config
-        assert isinstance(pe, DigitPeConfig)
-        steps = tiles * ceil_div(k, self.slice_k) * pe.slots
+        steps = tiles * ceil_div(k, self.slice_k) * self.config.pe_config.most_steps
         return steps + (tiles - 1) * self.gap + self._overhead
 
     def elaborate(self, platform: object) -> Module:
@@ -270,56 +277,22 @@ class BitSlice(GemmEngine):
         flushing = Signal(range(flush + 1), init=flush)
         with m.If(flushing.any()):
             m.d.sync += flushing.eq(flushing - 1)
-        loaded = Signal()
-        chosen = Signal()
-        chosen_last = Signal()
         blocked = Signal()
-        step = Signal()
-        load = Signal()
-        may_go = Signal()
-        go = Signal()
-        last_step = Signal()
-        finished = Signal()
-        m.d.comb += [
-            may_go.eq(chosen & ~(blocked & self.i_a.payload.first)),
-            go.eq(may_go & self.i_a.valid),
-            step.eq(loaded & (~chosen | go)),
-            self.i_a.ready.eq(may_go & chosen_last),
-            self.i_b.ready.eq(~flushing.any() & (~loaded | (step & last_step))),
-            load.eq(self.i_b.valid & self.i_b.ready),
-            finished.eq(go & chosen_last & self.i_a.payload.last),
-        ]
-        with m.If(load):
-            m.d.sync += loaded.eq(1)
-        with m.Elif(step & last_step):
-            m.d.sync += loaded.eq(0)
-        with m.If(step):
-            m.d.sync += [chosen.eq(1), chosen_last.eq(last_step)]
-        with m.Elif(go):
-            m.d.sync += chosen.eq(0)
-
+        when = {"ready": ~flushing.any(), "blocked": blocked}
+        if isinstance(pe, LaconicConfig):
+            operands, controls, finished = term_control(m, platform, pe, self, **when)
+        else:
+            assert isinstance(pe, DigitPeConfig)
+            operands, controls, finished = digit_control(m, platform, pe, self, **when)
         shift = Signal()
         drained = Signal(pe.state_shape)
-        encoder: dict[str, Value] = {
-            "i_b": self.i_b.payload.data.as_value(),
-            "i_load": load,
-            "i_step": step,
-            "i_go": go,
-            "o_final": last_step,
-        }
-        if has_encoder(pe):
-            controls = encoder
-        else:
-            controls = {"i_fetch": Signal(pe.fetch_width), "i_select": Signal(pe.select_width)}
-            outputs = {"o_fetch": controls["i_fetch"], "o_select": controls["i_select"]}
-            share(m, platform, "encoder", SparseEncoder, pe, **encoder, **outputs)
         share(
             m,
             platform,
             "column",
             Chain,
             column_of_cells(rows, pe),
-            i_a=self.i_a.payload.data.as_value(),
+            i_a=operands,
             **controls,
             i_shift=shift,
             i_sum=Const(0, pe.state_shape),

@@ -101,8 +101,13 @@ class SlicePeConfig(CarrySave, PeConfig):
 
     @property
     def bias(self) -> int:
-        """What a heap adds up to beyond a step's sum, so that it is not negative."""
-        return 1 << (self.largest - 1).bit_length()
+        """What a heap adds up to beyond a step's sum, so that no constant in it is negative."""
+        return 1 << (max(_folded(self), self.largest) - 1).bit_length()
+
+    @property
+    def most_steps(self) -> int:
+        """Most steps of a beat."""
+        raise NotImplementedError
 
     @property
     def operands_width(self) -> int:
@@ -166,6 +171,14 @@ def shapes(pe: SlicePeConfig) -> list[HeapShape]:
 
 
 @cache
+def _folded(pe: SlicePeConfig) -> int:
+    """Return what the folding of signs takes away from a heap."""
+    heap = BitHeap(1)
+    pe.fill(Module(), heap, Signal(pe.fetched_width), Signal(pe.select_width))
+    return -heap.constant
+
+
+@cache
 def _levels(pe: SlicePeConfig) -> int:
     m = Module()
     heap = pe.heap(m, Signal(pe.fetched_width), Signal(pe.select_width))
@@ -224,6 +237,10 @@ class DigitPeConfig(SlicePeConfig):
     def slots(self) -> int:
         """Digits of a beat that a lane chooses from."""
         raise NotImplementedError
+
+    @property
+    def most_steps(self) -> int:
+        return self.slots
 
     @property
     def row_width(self) -> int:
