@@ -222,7 +222,7 @@ class BitSlice(GemmEngine):
     @property
     def gap(self) -> int:
         """Cycles from the last step of a tile to the first of the next one."""
-        lead = 3 if isinstance(self.config.pe_config, LaconicConfig) else 0
+        lead = 4 if isinstance(self.config.pe_config, LaconicConfig) else 0
         return self.config.pe_config.latency + self.tile_m + lead
 
     @property
@@ -273,12 +273,14 @@ class BitSlice(GemmEngine):
         m = Module()
         pe, rows = self.config.pe_config, self.tile_m
         # What running sums and registers hold at power-up is shifted out before the first beat.
-        flush = rows + pe.latency + 1
+        flush = rows + pe.latency
         flushing = Signal(range(flush + 1), init=flush)
+        ready = Signal()
+        m.d.sync += ready.eq(~flushing.any())
         with m.If(flushing.any()):
             m.d.sync += flushing.eq(flushing - 1)
         blocked = Signal()
-        when = {"ready": ~flushing.any(), "blocked": blocked}
+        when = {"ready": ready, "blocked": blocked}
         if isinstance(pe, LaconicConfig):
             operands, controls, finished = term_control(m, platform, pe, self, **when)
         else:
@@ -308,7 +310,7 @@ class BitSlice(GemmEngine):
             drained=drained,
             o_c=self.o_c,
         )
-        m.d.comb += shift.eq(drain_enable | flushing.any())
+        m.d.comb += shift.eq(drain_enable | ~ready)
         with m.If(finished):
             m.d.sync += blocked.eq(1)
         with m.Elif(done):

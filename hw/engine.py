@@ -7,7 +7,6 @@ is (`Dataflow`). Padding a partial tile is the caller's work: surplus lanes hold
 surplus K must be zero in B.
 """
 
-
 from amaranth.hdl import Shape
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out

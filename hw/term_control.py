@@ -13,7 +13,7 @@ from hw.engine import GemmEngine
 from pe.laconic import LaconicConfig, OperandShape, TermSerializer
 from pe.share import share
 
-LOOKAHEAD = 4
+LOOKAHEAD = 5
 """Least cycles from one beat to the next, in which its length is found."""
 
 
@@ -74,16 +74,18 @@ def term_control(
     i_a, i_b = engine.i_a, engine.i_b
     rows, lanes = engine.tile_m, pe.terms
     most_a, most_b = pe.operand_a.most_terms, pe.operand_b.most_terms
+    # The control of a beat is a cycle ahead of its operands.
     take = Signal()
+    load = Signal()
     present = Signal()
     counted = Signal(2)
     m.d.comb += [
-        i_a.ready.eq(take),
-        i_b.ready.eq(take),
-        present.eq(i_a.valid & i_b.valid & ready & ~take),
+        i_a.ready.eq(load),
+        i_b.ready.eq(load),
+        present.eq(i_a.valid & i_b.valid & ready & ~take & ~load),
     ]
     # Bit 0: the terms are counted; bit 1: the counts of all rows are joined.
-    m.d.sync += counted.eq(Cat(present, counted[0] & ~take))
+    m.d.sync += counted.eq(Cat(present, counted[0] & ~take & ~load))
 
     counts_a = Signal(rows * lanes * most_a)
     counts_b = Signal(lanes * most_b)
@@ -97,15 +99,18 @@ def term_control(
     ends = Signal()
     finished = Signal()
     ending = Signal()
+    finishing = Signal()
+    stepping = Signal(lanes)
+    restarting = Signal(lanes)
     closed = Signal()
     may_take = Signal()
     m.d.comb += [
         active.eq(left[0]),
-        ends.eq(active & ~Cat(left[1:], 0)[0]),
-        closed.eq((blocked | finished | ending) & i_a.payload.first),
-        may_take.eq(counted[1] & ~take & ~left[2:].any() & ~closed),
+        ends.eq(active & ~left[1:2].any()),
+        closed.eq((blocked | finishing | finished | ending) & i_a.payload.first),
+        may_take.eq(counted[1] & ~take & ~load & ~left[2:].any() & ~closed),
     ]
-    m.d.sync += take.eq(may_take)
+    m.d.sync += [take.eq(may_take), load.eq(take)]
     with m.If(take):
         m.d.sync += ending.eq(i_a.payload.last)
     with m.Elif(ends):
@@ -117,17 +122,17 @@ def term_control(
     with m.Else():
         m.d.sync += left.eq(left[1:])
     for lane in range(lanes):
-        length = Signal(most_a, name=f"length_{lane}", reset_less=True)
-        phase = Signal(most_a, name=f"phase_{lane}", reset_less=True)
+        length = Signal(most_a - 1, name=f"length_{lane}", reset_less=True)
+        phase = Signal(most_a - 1, name=f"phase_{lane}", reset_less=True)
         rest = Signal(most_b, name=f"rest_{lane}", reset_less=True)
         m.d.comb += [
             steps[lane].eq(active & rest[0]),
-            restarts[lane].eq(~Cat(phase[1:], 0)[0]),
+            restarts[lane].eq(~phase[:1].any()),
         ]
         with m.If(take):
             m.d.sync += [
-                length.eq(lengths[lane]),
-                phase.eq(lengths[lane]),
+                length.eq(lengths[lane][1:]),
+                phase.eq(lengths[lane][1:]),
                 rest.eq(passes[lane]),
             ]
         with m.Elif(steps[lane] & restarts[lane]):
@@ -142,10 +147,10 @@ def term_control(
         edge_of_serializers(rows, lanes, pe.operand_a),
         i_element=i_a.payload.data.as_value(),
         o_count=counts_a,
-        i_load=take,
-        i_step=steps,
-        i_drop=steps,
-        i_restart=steps & restarts,
+        i_load=load,
+        i_step=stepping,
+        i_drop=stepping,
+        i_restart=restarting,
         o_term=terms_a,
     )
     share(
@@ -156,13 +161,18 @@ def term_control(
         row_of_serializers(lanes, pe.operand_b),
         i_element=i_b.payload.data.as_value(),
         o_count=counts_b,
-        i_load=take,
-        i_step=steps,
-        i_drop=steps & restarts,
+        i_load=load,
+        i_step=stepping,
+        i_drop=restarting,
         i_restart=Const(0, lanes),
         o_term=terms_b,
     )
-    m.d.sync += finished.eq(ends & ending)
+    m.d.sync += [
+        stepping.eq(steps),
+        restarting.eq(steps & restarts),
+        finishing.eq(ends & ending),
+        finished.eq(finishing),
+    ]
     return terms_a, {"i_fetch": terms_b}, finished
 
 
@@ -183,20 +193,22 @@ def _joined(
     return lengths, passes
 
 
-def _longest(m: Module, lengths: list[Signal], passes: list[Signal]) -> Signal:
+def _longest(m: Module, lengths: list[Signal], passes: list[Signal]) -> Value:
     """Return the greatest product of the two counts of a lane, at least 1, a cycle later; unary."""
     most_a, most_b = len(lengths[0]), len(passes[0])
-    longest = Signal(most_a * most_b, reset_less=True)
-    bits: list[Value] = [Const(1, 1)]
-    for cycles in range(1, len(longest)):
-        # So many terms of A, and the least number of terms of B that takes longer with them.
-        pairs = [(a, cycles // a + 1) for a in range(1, most_a + 1) if cycles // a < most_b]
-        bits.append(
+    factors = [(a, b) for a in range(1, most_a + 1) for b in range(1, most_b + 1)]
+    products = sorted({a * b for a, b in factors})
+    reached: dict[int, Value] = {1: Const(1, 1)}
+    for product in products[1:]:
+        reached[product] = Signal(name=f"reaches_{product}", reset_less=True)
+        # For each number of terms of A the least number of terms of B.
+        pairs = [(a, b) for a, b in factors if a * b >= product > a * (b - 1)]
+        m.d.sync += reached[product].eq(
             Cat(
                 length[a - 1] & count[b - 1]
                 for length, count in zip(lengths, passes, strict=True)
                 for a, b in pairs
             ).any()
         )
-    m.d.sync += longest.eq(Cat(*bits))
-    return longest
+    steps = range(1, products[-1] + 1)
+    return Cat(reached[next(p for p in products if p >= step)] for step in steps)

@@ -132,12 +132,16 @@ class LaconicConfig(SlicePeConfig):
             row = Signal(self.largest_exponent + 1, name=f"power_{lane}")
             m.d.comb += row.eq(
                 Cat(
-                    ((product.exponent == exponent) & product.valid) ^ product.negative
+                    (_equals(product.exponent, exponent) & product.valid) ^ product.negative
                     for exponent in range(len(row))
                 )
             )
             heap.add(Cat(row, product.negative).as_signed())
             heap.add_bit(product.negative, 0)
+
+
+def _equals(value: Value, number: int) -> Value:
+    return Cat(bit if number >> i & 1 else ~bit for i, bit in enumerate(value)).all()
 
 
 class TermSerializer(Unit):
@@ -190,12 +194,12 @@ class TermSerializer(Unit):
         nonzero = Signal(count, reset_less=True)
         negative = Signal(count, reset_less=True)
         pending = Signal(count, reset_less=True)
-        lowest = Signal(count)
-        term = Signal(self.config.term_width)
+        above = Signal(count - 1)
+        lowest = Cat(pending[0], above)
         m.d.comb += [
             incoming.eq(Cat(digit.nonzero for digit in codes)),
             signs.eq(Cat(digit.negative for digit in codes)),
-            lowest.eq(Cat(pending[i] & ~pending[:i].any() for i in range(count))),
+            above.eq(Cat(pending[i] & ~pending[:i].any() for i in range(1, count))),
         ]
         m.d.sync += self.o_count.eq(_unary_count(m, incoming))
         with m.If(self.i_load):
@@ -208,7 +212,7 @@ class TermSerializer(Unit):
             Cat(lowest[i] for i in range(count) if i >> bit & 1).any()
             for bit in range(self.config.term_width - 2)
         ]
-        m.d.comb += term.eq(Cat(*exponent, (lowest & negative).any(), pending.any()))
+        term = Cat(*exponent, (lowest & negative).any(), pending.any())
         m.d.sync += self.o_term.eq(term & self.i_step.replicate(len(term)))
         return m
 

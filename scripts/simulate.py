@@ -120,6 +120,7 @@ def _figures(selection: Selection, outcome: Outcome) -> dict[str, Any]:
         "bit_exact": True,  # the bench fails otherwise
         "cycles": product["cycles"],
         "formula_cycles": product["formula"],
+        "macs_per_cycle": macs / product["cycles"],
         "utilisation": macs / (product["cycles"] * component.macs_per_cycle),
         "seconds": outcome.run.seconds,
     }
@@ -129,6 +130,7 @@ def _show(figures: dict[str, Any]) -> list[tuple[str, object]]:
     shown = dict(figures)
     if "utilisation" in shown:
         shown["utilisation"] = f"{shown['utilisation']:.1%}"
+        shown["macs_per_cycle"] = f"{shown['macs_per_cycle']:.2f}"
     shown["seconds"] = f"{shown['seconds']:.1f}"
     return [(key.replace("_", " "), value) for key, value in shown.items()]
 

@@ -88,6 +88,8 @@ def show(measurement: Measurement) -> None:
         ["memory bits, in no figure above", first.memory_bits],
         ["netlist of the first target", measurement.netlists[0]],
     ]
+    if first.macs_per_cycle is not None:
+        facts.append(["MACs a cycle", f"{first.macs_per_cycle:.2f} ({first.measured_on})"])
     facts += [
         [proof.subject, f"{proof.result} ({proof.method}, {proof.seconds:.1f} s)"]
         for proof in measurement.proofs

@@ -23,7 +23,7 @@ from scripts.ppa.record import Record
 from scripts.ppa.structure import check_flat
 from scripts.ppa.synth import TIGHT, Pool, flat_pool, key_of, store
 from scripts.ppa.timing import PathStep, Timing, check_period, choose_timer, min_period
-from scripts.ppa.workload import activity_source, measure_powers, workload
+from scripts.ppa.workload import Rate, activity_source, measure_powers, variable_rate, workload
 from scripts.progress import step
 
 _T = TypeVar("_T")
@@ -47,7 +47,7 @@ class Options:
     power
         Measure power.
     operands
-        Distribution of the operands for power.
+        Distribution of the operands for power, and for the rate of a design of variable time.
     delays
         Insist on activity with (`True`) or without (`False`) gate delays.
     prove
@@ -194,9 +194,10 @@ def measure(
         with step("running the netlist in the bench of the design"):
             outcome = simulate_netlist(design, config, netlists[0], folder / "gates", options.seed)
             gates = f"bit-exact, {product_sizes(outcome)}"
+    rate = variable_rate(design, config, operands, options.seed)
     measurement = Measurement(
         [
-            _record(design, config, n, timings[_key(n)], powers.get(_key(n)), activity)
+            _record(design, config, n, timings[_key(n)], powers.get(_key(n)), activity, rate)
             for n in netlists
         ],
         timings[_key(netlists[0])].path,
@@ -279,10 +280,12 @@ def _record(
     timing: Timing,
     power: Power | None,
     activity: str | None,
+    rate: Rate | None,
 ) -> Record:
     component = design.component(config)
     # A MAC is two operations; a unit without MACs gives a result a cycle.
-    per_cycle = 2 * getattr(component, "macs_per_cycle", 0.5)
+    macs = rate.macs_per_cycle if rate else getattr(component, "macs_per_cycle", 0.5)
+    per_cycle = 2 * macs
     fmax_mhz = 1000 / timing.min_period_ns
     gops = per_cycle * fmax_mhz / 1000
     record = Record(
@@ -300,6 +303,8 @@ def _record(
         fmax_mhz=fmax_mhz,
         gops=gops,
         gops_per_mm2=gops / (netlist.area_um2 * 1e-6),
+        macs_per_cycle=rate.macs_per_cycle if rate else None,
+        measured_on=rate.description if rate else None,
         memory_bits=netlist.memory_bits,
         flip_flops=netlist.flip_flops,
     )

@@ -37,7 +37,12 @@ class Record:
     leakage_mw, dynamic_mw, energy_pj_per_op
         At the smallest period, on the work that `activity` names; ``None`` when not measured.
     gops, gops_per_mm2
-        At `fmax_mhz`, every MAC busy.
+        At `fmax_mhz`, every MAC busy; of a design whose time depends on its operands, at
+        `macs_per_cycle`.
+    macs_per_cycle
+        MACs a cycle of such a design on the operands that `measured_on` names; ``None`` for others.
+    measured_on
+        Operands and product.
     gops_per_w
         Operations by energy, on the work that `activity` names.
     memory_bits
@@ -66,6 +71,8 @@ class Record:
     gops: float | None = None
     gops_per_mm2: float | None = None
     gops_per_w: float | None = None
+    macs_per_cycle: float | None = None
+    measured_on: str | None = None
     memory_bits: int = 0
     flip_flops: int = 0
     error: str | None = None

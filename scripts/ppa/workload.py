@@ -22,6 +22,7 @@ from scripts.ppa.timing import find_opensta
 from scripts.ppa.traces import BenchWaveform, Path_, all_names, instance_vectors
 from scripts.ppa.vectors import Vectors, unit_vectors
 from sim.cache import content_key
+from sim.gemm_golden import golden_cycles
 from sim.simulate import BUILD, run_products
 from sim.tools import MissingTool
 
@@ -33,6 +34,10 @@ UNIT_CYCLES = 1000
 
 ENGINE_CYCLES = 256
 """Cycles for which an engine or a core is measured, at least."""
+
+
+RATE_TILES = 32
+"""Tiles over which the rate of a design of variable time is taken."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +90,13 @@ def workload(
     while k > 1 and not fits(component, rows, k, n):
         k //= 2
     m = rows
-    while component.cycles(m, k, n) < ENGINE_CYCLES and fits(component, m + rows, k, n):
+    product = operands.pair(m, k, n, a, b, seed + 1)
+    while golden_cycles(design, component, *product) < ENGINE_CYCLES and fits(
+        component, m + rows, k, n
+    ):
         m += rows
-    products = [
-        operands.pair(rows, min(k, 8), n, a, b, seed),
-        operands.pair(m, k, n, a, b, seed + 1),
-    ]
+        product = operands.pair(m, k, n, a, b, seed + 1)
+    products = [operands.pair(rows, min(k, 8), n, a, b, seed), product]
     folder = BUILD / "ppa" / "work" / config.name / str(os.getpid())
     outcome = run_products(design, config, products, folder, seed, waves="vcd")
     measured = outcome.result["products"][1]
@@ -109,6 +115,34 @@ def workload(
         m * k * n,
         vectors_of,
     )
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How fast a design of variable time is on some operands.
+
+    Attributes
+    ----------
+    description
+        Operands and product.
+    macs_per_cycle
+        Exact, from the golden model of its cycles.
+    """
+
+    description: str
+    macs_per_cycle: float
+
+
+def variable_rate(design: Design, config: Config, operands: Operands, seed: int = 1) -> Rate | None:
+    """Return the rate of a design of variable time over `RATE_TILES` tiles; `None` of others."""
+    if not design.golden_cycles:
+        return None
+    engine = design.component(config)
+    a, b = operand_fields(config)
+    m, n = engine.tile_m, RATE_TILES * engine.tile_n
+    k = min(engine.config.k_max, engine.steady_k)
+    cycles = golden_cycles(design, engine, *operands.pair(m, k, n, a, b, seed))
+    return Rate(f"{operands} operands, product of {m} x {k} x {n}", m * k * n / cycles)
 
 
 def fits(component: Any, m: int, k: int, n: int) -> bool:
