@@ -50,14 +50,13 @@ def digit_control(
         go.eq(may_go & i_a.valid),
         step.eq(loaded & (~chosen | go)),
         i_a.ready.eq(may_go & chosen_last),
-        i_b.ready.eq(ready & (~loaded | (step & last_step))),
-        load.eq(i_b.valid & i_b.ready),
+        i_b.ready.eq(load),
+        # What is not valid may be loaded: nothing is chosen from it.
+        load.eq(ready & (~loaded | (step & last_step))),
         finished.eq(go & chosen_last & i_a.payload.last),
     ]
     with m.If(load):
-        m.d.sync += loaded.eq(1)
-    with m.Elif(step & last_step):
-        m.d.sync += loaded.eq(0)
+        m.d.sync += loaded.eq(i_b.valid)
     with m.If(step):
         m.d.sync += [chosen.eq(1), chosen_last.eq(last_step)]
     with m.Elif(go):
