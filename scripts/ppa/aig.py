@@ -197,7 +197,7 @@ def support(graph: Graph, outputs: Word) -> set[int]:
 
 
 def substitute(graph: Graph, outputs: Word, values: Mapping[int, int]) -> Word:
-    """Return outputs with inputs, which are given as even literals, replaced by literals."""
+    """Return outputs with nodes, which are given as even literals, replaced by literals."""
     copies = {literal >> 1: value for literal, value in values.items()}
 
     def copy(literal: int) -> int:
@@ -206,7 +206,8 @@ def substitute(graph: Graph, outputs: Word, values: Mapping[int, int]) -> Word:
     for node in _cone(graph, outputs):
         gate = graph.ands[node]
         assert gate is not None
-        copies[node] = graph.both(copy(gate[0]), copy(gate[1]))
+        if node not in copies:
+            copies[node] = graph.both(copy(gate[0]), copy(gate[1]))
     return [copy(literal) for literal in outputs]
 
 
