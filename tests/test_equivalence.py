@@ -18,7 +18,8 @@ from scripts.ppa.aig import FALSE, TRUE, Graph, pack, simulate
 from scripts.ppa.equivalence import Proof, prove
 from scripts.ppa.library import nangate45
 from scripts.ppa.netlist import ModuleCells, Netlist
-from scripts.ppa.proof import Refuted, Undecided, is_product, same
+from scripts.ppa.proof import is_product
+from scripts.ppa.sat import Refuted, Undecided, same
 from sim.player import PlayerConfig, PortField, fields
 
 INT8 = PortField("x", 8, True)

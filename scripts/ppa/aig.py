@@ -118,6 +118,12 @@ class Machine:
         return [x for word in self.inputs.values() for x in word]
 
 
+def machine_of(graph: Graph, inputs: Mapping[str, Word], outputs: Mapping[str, Word]) -> Machine:
+    """Return a graph as a machine without state."""
+    ands = [(2 * node, *gate) for node, gate in enumerate(graph.ands) if gate]
+    return Machine(ands, dict(inputs), dict(outputs), [], [])
+
+
 def read(path: Path) -> Machine:
     """Read what Yosys' ``write_aiger -ascii -symbols`` wrote."""
     lines = path.read_text().split("\nc\n")[0].splitlines()
@@ -197,7 +203,7 @@ def support(graph: Graph, outputs: Word) -> set[int]:
 
 
 def substitute(graph: Graph, outputs: Word, values: Mapping[int, int]) -> Word:
-    """Return outputs with nodes, which are given as even literals, replaced by literals."""
+    """Return outputs with inputs, which are given as even literals, replaced by literals."""
     copies = {literal >> 1: value for literal, value in values.items()}
 
     def copy(literal: int) -> int:
@@ -206,8 +212,7 @@ def substitute(graph: Graph, outputs: Word, values: Mapping[int, int]) -> Word:
     for node in _cone(graph, outputs):
         gate = graph.ands[node]
         assert gate is not None
-        if node not in copies:
-            copies[node] = graph.both(copy(gate[0]), copy(gate[1]))
+        copies[node] = graph.both(copy(gate[0]), copy(gate[1]))
     return [copy(literal) for literal in outputs]
 
 

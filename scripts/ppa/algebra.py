@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from scripts.ppa.aig import FALSE, TRUE, Graph, Word, pack, substitute
-from scripts.ppa.proof import Refuted, Undecided, same
+from scripts.ppa.aig import FALSE, TRUE, Graph, Word, pack
+from scripts.ppa.sat import Refuted, Undecided, same
 
 _SAMPLES = 4096
 _FEW_B = 3
@@ -126,7 +126,7 @@ class _Polynomial:
         """Return the value of a polynomial that depends on no bit, else `None`."""
         total = np.uint64(0)
         for (term, monomial), values in self.parts.items():
-            if monomial or term is not None and (values != values[0]).any():
+            if monomial or (term is not None and (values != values[0]).any()):
                 if values.any():
                     return None
             else:
@@ -167,6 +167,8 @@ def adds_products(
         When the network is none that the method sees through.
     """
     total, addend = list(total), list(addend)
+    if any(graph.ands[literal >> 1] is not None or literal & 1 for literal, _ in addend):
+        raise Undecided("the addend is no input")
     proof = _Proof(graph, [literal for literal, _ in addend], terms, seconds)
     proof.try_samples(total, addend, bits)
     rest = _Sum(bits)
@@ -206,30 +208,27 @@ class _Proof:
                     value += (codes >> i & 1).astype(np.uint64) * _wrapped(weight)
                 columns.append(value)
             self.operands.append((columns[0], columns[1]))
-        # What a node depends on: bits of A, B by term, bits of the addend.
-        self.sources: list[frozenset[int]] = []
-        self.owner: dict[int, int | None] = {literal >> 1: None for literal in addend}
-        self.b_bits: set[int] = set()
+        self.inputs: dict[int, int | None] = {literal >> 1: None for literal in addend}
         for index, term in enumerate(terms):
-            self.owner |= {literal >> 1: index for literal in term.a + term.b}
-            self.b_bits |= {literal >> 1 for literal in term.b}
+            self.inputs |= {literal >> 1: index for literal in term.a + term.b}
+        self.b_bits = _mask(literal >> 1 for term in terms for literal in term.b)
+        self.owned = {
+            owner: _mask(node for node, other in self.inputs.items() if other == owner)
+            for owner in {None, *self.inputs.values()}
+        }
         self.values: list[int] = []
+        self.sources: list[int] = []
         self.named: dict[int, list[int]] = {}
-        self._extend()
-        self.a_values: dict[int, Column] = {}
-
-    def _extend(self) -> None:
-        """Simulate the nodes that the graph has got since."""
-        for node in range(len(self.values), len(self.graph.ands)):
-            gate = self.graph.ands[node]
+        for node, gate in enumerate(graph.ands):
             if gate is None:
                 self.values.append(self.samples.get(node, 0))
-                self.sources.append(frozenset([node] if node else []))
+                self.sources.append(1 << node if node else 0)
             else:
                 self.values.append(self.sampled(gate[0]) & self.sampled(gate[1]))
                 self.sources.append(self.sources[gate[0] >> 1] | self.sources[gate[1] >> 1])
             for literal in (2 * node, 2 * node + 1):
                 self.named.setdefault(self.sampled(literal), []).append(literal)
+        self.a_values: dict[int, Column] = {}
 
     def sampled(self, literal: int) -> int:
         """Values of a literal for all samples."""
@@ -261,10 +260,7 @@ class _Proof:
         """Return a sum of bits as a polynomial of the inputs."""
         found = _Polynomial(rest.bits)
         while (
-            self._counters(rest)
-            or self._adder(rest)
-            or self._word(rest, found)
-            or self._top(rest)
+            self._counters(rest) or self._adder(rest) or self._word(rest, found) or self._top(rest)
         ):
             pass
         if any(not self._is_small(node) for node in rest.nodes):
@@ -291,8 +287,7 @@ class _Proof:
             rest.add(carry, -2 * weight)
             rest.add(literal, -weight)
             if blocks is not None:
-                _note(blocks, carry, _Block(inputs, weight))
-                _note(blocks, literal, _Block(inputs, weight))
+                blocks[carry] = blocks[literal] = _Block(literal, carry, inputs)
             for x in inputs:
                 rest.add(x, weight)
                 heapq.heappush(waiting, -(x >> 1))
@@ -387,6 +382,7 @@ class _Proof:
         self, rest: _Sum, columns: dict[int, list[int]], start: int, row: Triple
     ) -> list["_Step"] | None:
         """Follow carries from a column on, upwards; return a step for each column."""
+
         # One level of search for each column, each with what is left to try there.
         def choices(column: int, carry: int) -> Iterator[tuple[_Step, int]]:
             for literal in columns.get(column, ()):
@@ -427,22 +423,29 @@ class _Proof:
 
     def _carries(self, row: Triple, steps: Sequence["_Step"]) -> bool:
         """Prove carries those of an addition of the rows, which are free."""
-        graph = self.graph
         pairs = [row[:2], *(step.rows for step in steps if step.rows)]
-        nodes = sorted({x >> 1 for pair in pairs for x in pair if x > TRUE})
-        free = {2 * n: x for n, x in zip(nodes, graph.input(len(nodes)), strict=True)}
+        graph = Graph()
+        copies = {0: FALSE}
+        for x in itertools.chain(*pairs):
+            if x >> 1 not in copies:
+                copies[x >> 1] = graph.input(1)[0]
 
-        def cut(x: int) -> int:
-            return x if x <= TRUE else free[x & ~1] ^ (x & 1)
+        def copy(x: int) -> int:
+            node = x >> 1
+            if node not in copies:
+                gate = self.graph.ands[node]
+                if gate is None:
+                    raise Undecided("a carry does not come from the rows")
+                copies[node] = graph.both(copy(gate[0]), copy(gate[1]))
+            return copies[node] ^ (x & 1)
 
-        carry, expected = _majority_in(graph, cut(row[0]), cut(row[1]), row[2]), []
+        carry, expected = _majority_in(graph, copy(row[0]), copy(row[1]), copy(row[2])), []
         for step in steps:
             expected.append(carry)
             if step.rows:
-                carry = _majority_in(graph, cut(step.rows[0]), cut(step.rows[1]), carry)
-        found = substitute(graph, [step.carry for step in steps], free)
-        self._extend()
+                carry = _majority_in(graph, copy(step.rows[0]), copy(step.rows[1]), carry)
         try:
+            found = [copy(step.carry) for step in steps]
             same(graph, found, expected, "carries", self.seconds)
         except (Refuted, Undecided):
             return False
@@ -469,7 +472,7 @@ class _Proof:
         the word's range.
         """
         for index, term in enumerate(self.terms):
-            nodes = [n for n in rest.nodes if {self.owner[s] for s in self.sources[n]} == {index}]
+            nodes = [n for n in rest.nodes if self._owner(n) == (index,)]
             weights = sorted(abs(rest.nodes[n]) for n in nodes)
             width = len(nodes)
             if all(map(self._is_small, nodes)) or weights != [1 << i for i in range(width)]:
@@ -502,13 +505,14 @@ class _Proof:
         The bits of a heap and the carries that its last columns drop add up to what they are made
         of; none is negative, and so a carry of more than the whole is zero.
         """
-        nodes = [n for n in rest.nodes if {self.owner[s] for s in self.sources[n]} != {None}]
+        nodes = [n for n in rest.nodes if self._owner(n) != (None,)]
         heap = _Sum(_EXACT)
         for node in nodes:
             heap.add(2 * node, rest.nodes[node])
-        lowest = sum(min(c, 0) for c in heap.nodes.values())
+        coefficients = list(heap.nodes.values())
+        lowest = sum(min(c, 0) for c in coefficients)
         blocks: dict[int, _Block] = {}
-        dropped: list[_Block] = []
+        dropped: list[tuple[Triple, int]] = []
         while self._counters(heap, blocks) or self._drop(heap, blocks, dropped):
             pass
         value = _Polynomial(_EXACT)
@@ -522,8 +526,11 @@ class _Proof:
             raise Undecided("a heap that is cut off adds up to something else than products")
         offset = _signed(offset)
         greatest = sum(term.extremes[1] for term in self.terms) + offset - lowest
-        for block in dropped:
-            if 2 * block.weight <= min(greatest, _bound(block, blocks)):
+        largest = sum(map(abs, coefficients)) + 2 * sum(weight for _, weight in dropped)
+        if max(largest, abs(offset)) >= 1 << (_EXACT - 3):
+            raise Undecided("a heap has too large weights")
+        for inputs, weight in dropped:
+            if 2 * weight <= min(greatest, _bound(inputs, weight, blocks)):
                 raise Undecided("a heap may be more than its width holds")
         for node in nodes:
             del rest.nodes[node]
@@ -531,7 +538,9 @@ class _Proof:
             found.add_product(index, term, 1)
         found.add_constant(offset)
 
-    def _drop(self, heap: _Sum, blocks: dict[int, "_Block"], dropped: list["_Block"]) -> bool:
+    def _drop(
+        self, heap: _Sum, blocks: dict[int, "_Block"], dropped: list[tuple[Triple, int]]
+    ) -> bool:
         """Replace the highest sum whose carry seems to be zero by its inputs."""
         for node in sorted(heap.nodes, reverse=True):
             if self._is_small(node):
@@ -543,42 +552,49 @@ class _Proof:
                         heap.add(literal, -weight)
                         for x in inputs:
                             heap.add(x, weight)
-                        block = _Block(inputs, weight)
-                        _note(blocks, literal, block)
-                        dropped.append(block)
+                        blocks[literal] = _Block(literal, None, inputs)
+                        dropped.append((inputs, weight))
                         return True
         return False
 
     # Bits of multiples
 
+    def _owner(self, node: int) -> tuple[int | None] | None:
+        """Return the one term that a node depends on, or none for the addend, as a tuple."""
+        sources = self.sources[node]
+        owner = self.inputs.get(sources.bit_length() - 1, -1)
+        return None if owner == -1 or sources & ~self.owned[owner] else (owner,)
+
     def _is_small(self, node: int) -> bool:
         """Tell whether a node is expanded into a polynomial."""
-        sources = self.sources[node]
-        owners = {self.owner[s] for s in sources}
-        if owners == {None}:
-            return len(sources) <= _FEW_ADDEND
-        return len(owners) == 1 and len(sources & self.b_bits) <= _FEW_B
+        owner, sources = self._owner(node), self.sources[node]
+        if owner == (None,):
+            return sources.bit_count() <= _FEW_ADDEND
+        return owner is not None and (sources & self.b_bits).bit_count() <= _FEW_B
 
     def _expand(self, node: int, coefficient: int, found: _Polynomial) -> None:
         """Add a node times a coefficient to a polynomial."""
-        if not self._is_small(node):
-            raise Undecided(f"a bit depends on {len(self.sources[node])} inputs in no known way")
-        (owner,) = {self.owner[s] for s in self.sources[node]}
-        bits = self.sources[node] if owner is None else self.sources[node] & self.b_bits
-        order = sorted(bits)
-        values = {0: np.zeros(1, np.uint64)}
-        parts: dict[frozenset[int], Column] = {}
+        owners, sources = self._owner(node), self.sources[node]
+        if owners is None or not self._is_small(node):
+            raise Undecided(f"a bit depends on {sources.bit_count()} inputs in no known way")
+        (owner,) = owners
+        bits = sources if owner is None else sources & self.b_bits
+        order = [n for n in self.inputs if bits >> n & 1]
+        parts: list[tuple[frozenset[int], Column]] = []
         for setting in itertools.product((0, 1), repeat=len(order)):
-            known = dict(values)
-            for source, bit in zip(order, setting, strict=True):
-                known[source] = np.full(1, -bit % (1 << 64), np.uint64)
+            known = {
+                source: np.full(1, -bit % (1 << 64), np.uint64)
+                for source, bit in zip(order, setting, strict=True)
+            }
             column = self._unpacked(owner, self._evaluate(owner, node, known))
-            chosen = frozenset(s for s, bit in zip(order, setting, strict=True) if bit)
-            for subset, part in parts.items():
-                if subset < chosen:
-                    column = column - part
-            parts[chosen] = column
-        for monomial, column in parts.items():
+            parts.append((frozenset(itertools.compress(order, setting)), column))
+        # From values to coefficients: what a bit adds, one bit at a time.
+        columns = dict(parts)
+        for source in order:
+            for chosen, _ in parts:
+                if source in chosen:
+                    columns[chosen] = columns[chosen] - columns[chosen - {source}]
+        for monomial, column in columns.items():
             if column.any():
                 found.add((owner, monomial), column * _wrapped(coefficient))
 
@@ -586,7 +602,7 @@ class _Proof:
         """Values of a node for all values of the owner's A, packed."""
         if node in known:
             return known[node]
-        if self.sources[node].isdisjoint(self.b_bits) and owner is not None:
+        if owner is not None and not self.sources[node] & self.b_bits:
             known = self.a_values
             if node in known:
                 return known[node]
@@ -610,31 +626,43 @@ class _Proof:
         return np.unpackbits(words.view(np.uint8), bitorder="little")[:count].astype(np.uint64)
 
 
+def _mask(nodes: Iterable[int]) -> int:
+    return sum({1 << node for node in nodes})
+
+
 class _Block(NamedTuple):
-    """Inputs of a counter and their weight."""
+    """A counter: its sum, its carry where it has one, its inputs."""
 
+    total: int
+    carry: int | None
     inputs: Triple
-    weight: int
 
 
-def _note(blocks: dict[int, _Block], output: int, block: _Block) -> None:
-    if output in blocks:
-        raise Undecided("a bit of a heap is counted twice")
-    blocks[output] = block
+def _bound(inputs: Triple, weight: int, blocks: dict[int, _Block]) -> int:
+    """Return the most that inputs of a weight add up to, were all bits below the counters free."""
+    weights: dict[int, int] = {}
+    waiting: list[int] = []
+    fixed = 0
 
+    def add(x: int, w: int) -> None:
+        nonlocal fixed
+        if x > TRUE:
+            weights[x] = weights.get(x, 0) + w
+            heapq.heappush(waiting, -x)
+        else:
+            fixed += w * x
 
-def _bound(block: _Block, blocks: dict[int, _Block]) -> int:
-    """Return the most that the inputs of a counter add up to, were all bits below it free."""
-    total, waiting, seen = 0, [block], {block}
+    for x in inputs:
+        add(x, weight)
     while waiting:
-        inputs, weight = waiting.pop()
-        for x in inputs:
-            if x not in blocks:
-                total += weight * (x != FALSE)
-            elif blocks[x] not in seen:
-                seen.add(blocks[x])
-                waiting.append(blocks[x])
-    return total
+        block = blocks.get(-heapq.heappop(waiting))
+        if block is None:
+            continue
+        own, twice = weights.pop(block.total, 0), weights.pop(block.carry or 0, 0)
+        # Its inputs are its sum and twice its carry, and so no less than a part of that.
+        for x in block.inputs if own or twice else ():
+            add(x, max(own, (twice + 1) // 2))
+    return fixed + sum(weights.values())
 
 
 class _Step(NamedTuple):
@@ -645,9 +673,7 @@ class _Step(NamedTuple):
     rows: tuple[int, int] | None
 
 
-def _operand_samples(
-    rng: np.random.Generator, width: int, signed: bool
-) -> npt.NDArray[np.int64]:
+def _operand_samples(rng: np.random.Generator, width: int, signed: bool) -> npt.NDArray[np.int64]:
     """Random codes of an operand, the extremes and zero among them often."""
     codes = rng.integers(0, 1 << width, _SAMPLES)
     corners = np.array([*_extremes(width, signed), 0]) & ((1 << width) - 1)

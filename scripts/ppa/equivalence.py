@@ -17,29 +17,27 @@ from typing import Any
 from hw.catalog import Design, Kind
 from hw.emit import emit
 from hw.yosys import run_yosys
+from pe.addition import Adder, CompressorTree
 from pe.config import Config
+from pe.element import PeConfig
+from pe.mac import MultiplyAdd
+from pe.processing_element import ProcessingElement
 from pe.unit import Unit
-from scripts.ppa.aig import Graph, Machine, read
+from scripts.ppa.aig import Graph, Machine, machine_of, read
 from scripts.ppa.netlist import Netlist
 from scripts.ppa.proof import (
-    Refuted,
-    Undecided,
     accumulator_is_specified,
-    same,
     same_sums,
     step_is_specified,
     sum_is_specified,
 )
+from scripts.ppa.sat import Refuted, Undecided, same
 from sim.player import PlayerConfig, PortField, fields, is_exhaustive
 from sim.simulate import BUILD, run_operands
 
 SAT_SECONDS = 10.0
 """Time of one SAT question before it counts as undecided."""
 _BRIEF_SECONDS = 2.0
-
-_STEP = {"a", "b", "addend", "sum"}
-_SUMS = ({"a", "sum"}, {"a", "b", "sum"})
-_ACCUMULATOR = {"clk", "rst", "a", "b", "clear", "i_valid", "sum", "o_valid"}
 
 
 @dataclass(frozen=True)
@@ -81,13 +79,6 @@ class _Subject:
     module: str
     verilog: str
 
-    @property
-    def ports(self) -> set[str]:
-        """Ports of the unit; none where the module is another one."""
-        if self.module != self.unit.name:
-            return set()
-        return set(self.unit.signature.members) | ({"clk", "rst"} if self.unit.latency else set())
-
 
 def prove(
     design: Design, config: Config, *netlists: Netlist, seconds: float = SAT_SECONDS
@@ -104,35 +95,38 @@ def prove(
     seconds
         Limit of each SAT question.
     """
-    subject = _subject(design, config)
-    proofs = [_specification(design, config, subject, seconds)]
-    if netlists and design.kind is not Kind.FUNCTION_UNIT:
-        subject = _cell(design, config, subject)
+    if design.kind is Kind.FUNCTION_UNIT:
+        unit = design.component(config)
+        subject = _Subject(unit, unit.name, emit(type(unit), unit.config).verilog)
+        proofs = [_specification(design, config, subject, seconds)]
+    else:
+        pe = _pe(config)
+        proofs = [_step(pe, seconds)]
+        if netlists:
+            subject = _cell(design, config, pe.units[-1])
     return proofs + [_mapping(subject, netlist, seconds) for netlist in netlists]
 
 
-def _subject(design: Design, config: Config) -> _Subject:
-    if design.kind is Kind.FUNCTION_UNIT:
-        unit = design.component(config)
-    else:
-        engine: Any = getattr(config, "array", config)
-        unit = engine.pe_config.units[-1]
-    return _Subject(unit, unit.name, emit(type(unit), unit.config).verilog)
+def _pe(config: Config) -> PeConfig:
+    """Return the PE of an engine or a core."""
+    engine: Any = getattr(config, "array", config)
+    pe: PeConfig = engine.pe_config
+    return pe
 
 
-def _cell(design: Design, config: Config, step: _Subject) -> _Subject:
-    """Return the cell of an engine, the module that holds its accumulation step."""
+def _cell(design: Design, config: Config, step: Unit) -> _Subject:
+    """Return the cell of an engine, the module that holds the last unit of the step."""
     verilog = emit(design.component, config).verilog
     modules = re.findall(r"^module (\S+?) ?\((.*?)^endmodule", verilog, re.MULTILINE | re.DOTALL)
-    cells = [name for name, text in modules if re.search(rf"^ +{step.module} ", text, re.MULTILINE)]
-    return _Subject(step.unit, cells[0] if len(cells) == 1 else step.module, verilog)
+    cells = [name for name, text in modules if re.search(rf"^ +{step.name} ", text, re.MULTILINE)]
+    return _Subject(step, cells[0] if len(cells) == 1 else step.name, verilog)
 
 
 def _specification(design: Design, config: Config, subject: _Subject, seconds: float) -> Proof:
     unit = subject.unit
     name = f"{unit.name}: RTL = specification"
     inputs, _ = fields(PlayerConfig(type(unit), unit.config, 1))
-    if design.kind is Kind.FUNCTION_UNIT and is_exhaustive(inputs):
+    if is_exhaustive(inputs):
         bits = sum(f.bits for f in inputs)
         method = f"all 2^{bits} inputs in simulation against the golden model"
         work = BUILD / "equivalence" / unit.name
@@ -142,21 +136,58 @@ def _specification(design: Design, config: Config, subject: _Subject, seconds: f
         return Proof(name, "random operands in simulation", "not proved: no proof method", 0.0)
     with tempfile.TemporaryDirectory(prefix="rtloom-") as scratch:
         machine = _rtl(subject, Path(scratch))
-        return _timed(name, "SAT and complete simulation", lambda: how(machine))
+        return _timed(name, "algebra and SAT", lambda: how(machine))
 
 
 def _contract(subject: _Subject, seconds: float) -> Callable[[Machine], str] | None:
+    """Return the proof of what a class of units does; none where the module is another one."""
     unit = subject.unit
-    ports: dict[str, PortField] = {
-        f.name: f for side in fields(PlayerConfig(type(unit), unit.config, 1)) for f in side
-    }
-    if subject.ports == _STEP:
-        return lambda machine: step_is_specified(machine, ports, seconds)
-    if subject.ports in _SUMS:
-        return lambda machine: sum_is_specified(machine, ports, seconds)
-    if subject.ports == _ACCUMULATOR:
-        return lambda machine: accumulator_is_specified(machine, unit.latency, ports, seconds)
+    if subject.module != unit.name:
+        return None
+    ports = {f.name: f for side in fields(PlayerConfig(type(unit), unit.config, 1)) for f in side}
+    match unit:
+        case MultiplyAdd():
+            return lambda machine: step_is_specified(machine, ports, seconds)
+        case Adder() | CompressorTree():
+            return lambda machine: sum_is_specified(machine, ports, seconds)
+        case ProcessingElement():
+            return lambda machine: accumulator_is_specified(machine, unit.latency, ports, seconds)
     return None
+
+
+def _step(pe: PeConfig, seconds: float) -> Proof:
+    """Prove the accumulation step of a PE: its units, and the encoder at the engine's edge.
+
+    Registers between them delay and do nothing else: they are left out.
+    """
+    units = [*([pe.encoder(pe)] if pe.encoder else []), *pe.units]
+    name = f"{', '.join(unit.name for unit in units)}: RTL = specification"
+    ports = {
+        "a": PortField("a", pe.width_a, pe.signed_a, pe.terms),
+        "b": PortField("b", pe.width_b, pe.signed_b, pe.terms),
+        "sum": PortField("sum", pe.width_acc, False, weights=pe.state_weights),
+    }
+    with tempfile.TemporaryDirectory(prefix="rtloom-") as scratch:
+        machine = _composed(pe, units, Path(scratch))
+        return _timed(name, "algebra", lambda: step_is_specified(machine, ports, seconds))
+
+
+def _composed(pe: PeConfig, units: Sequence[Unit], folder: Path) -> Machine:
+    """Return what an element of the engine's operands goes through, as one machine."""
+    graph = Graph()
+    a, b = graph.input(pe.terms * pe.width_a), graph.input(pe.terms * pe.width_b)
+    words = {"a": a, "b": b, "addend": graph.input(len(pe.state_weights))}
+    inputs = dict(words)
+    for unit in units:
+        machine = _rtl(_Subject(unit, unit.name, emit(type(unit), unit.config).verilog), folder)
+        if "i_element" in machine.inputs:
+            elements = [a[i : i + pe.width_a] for i in range(0, len(a), pe.width_a)]
+            codes = [machine.place(graph, {"i_element": e}, [])[0]["o_code"] for e in elements]
+            words["a"] = [bit for code in codes for bit in code]
+            continue
+        outputs, _ = machine.place(graph, {name: words[name] for name in machine.inputs}, [])
+        words |= {"i": outputs.get("o", []), "sum": outputs.get("sum", [])}
+    return machine_of(graph, inputs, {"sum": words["sum"]})
 
 
 def _mapping(subject: _Subject, netlist: Netlist, seconds: float) -> Proof:

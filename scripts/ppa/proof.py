@@ -1,10 +1,8 @@
-"""Proofs on and-inverter graphs: SAT sweeping by ABC, complete simulation, accumulators."""
+"""Proofs of steps, sums and accumulators: algebra, SAT sweeping, complete simulation."""
 
 import itertools
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,10 +18,10 @@ from scripts.ppa.aig import (
     simulate,
     substitute,
     support,
-    write,
 )
+from scripts.ppa.algebra import Term, adds_products
+from scripts.ppa.sat import Refuted, Undecided, same
 from sim.player import PortField
-from sim.tools import find_package
 
 Ports = Mapping[str, PortField]
 """Ports of a unit by name: which numbers their bits stand for."""
@@ -33,45 +31,6 @@ LARGEST_SPACE = 24
 _CHUNK = 20
 _BRIEF_SECONDS = 1.0
 _LARGEST_CONTROL = 4
-
-
-class Refuted(Exception):
-    """Two things that should be equal are not; the message says where."""
-
-
-class Undecided(Exception):
-    """A proof did not end; the message says which part."""
-
-
-def same(graph: Graph, left: Word, right: Word, what: str, seconds: float) -> None:
-    """Prove two words equal for all inputs of the graph, by ABC's SAT sweeping.
-
-    Raises
-    ------
-    Refuted
-        When they differ.
-    Undecided
-        When the time, in seconds of wall clock, is over.
-    """
-    if left == right:
-        return
-    abc = find_package("pyosys").path / "yosys-abc"
-    with tempfile.TemporaryDirectory(prefix="rtloom-") as scratch:
-        files = [Path(scratch, name) for name in ("left.aig", "right.aig")]
-        for word, file in zip((left, right), files, strict=True):
-            write(graph, word, file)
-        command = [str(abc), "-c", f"&cec {files[0]} {files[1]}"]
-        try:
-            # ABC looks at no clock of its own in this command.
-            log = subprocess.run(
-                command, cwd=scratch, capture_output=True, text=True, timeout=seconds
-            ).stdout
-        except subprocess.TimeoutExpired:
-            raise Undecided(f"{what}: SAT sweeping did not end in {seconds:.0f} s") from None
-    if "NOT EQUIVALENT" in log:
-        raise Refuted(f"{what} differs")
-    if "Networks are equivalent" not in log:
-        raise Undecided(f"{what}: ABC says neither equal nor different")
 
 
 def is_product(
@@ -197,9 +156,11 @@ def number(graph: Graph, bits: Word, weights: Sequence[int]) -> Word:
 
 
 def step_is_specified(machine: Machine, ports: Ports, seconds: float) -> str:
-    """Prove ``sum == addend + a * b`` modulo the width of sum, for all operands.
+    """Prove that ``sum`` is ``addend`` plus the products of a and b, modulo two to its width.
 
-    With P(a, b) the sum at addend 0: SAT shows sum == P + addend, complete simulation P == a b.
+    By algebra; where that does not see through a network, as it does not through a mapped one: with
+    P(a, b) the sum at addend 0, SAT shows sum == P + addend, complete simulation P == a b. Where a
+    sum has several forms its number is meant.
 
     Returns
     -------
@@ -209,14 +170,46 @@ def step_is_specified(machine: Machine, ports: Ports, seconds: float) -> str:
     graph = Graph()
     inputs = {name: graph.input(len(word)) for name, word in machine.inputs.items()}
     total = machine.place(graph, inputs, [])[0]["sum"]
-    addend = inputs["addend"]
-    product = _without_addend(graph, total, addend, range(len(addend)), "sum", seconds)
-    a, b = inputs["a"], inputs["b"]
+    addend, a, b = inputs["addend"], inputs["a"], inputs["b"]
+    weights = weights_of(ports["sum"])
+    width = max(weights) + 1
+    try:
+        bits, before = list(zip(total, weights, strict=True)), zip(addend, weights, strict=True)
+        adds_products(graph, bits, before, _terms(ports, a, b), width, seconds)
+        return _ALGEBRA.format("sum = addend + a * b")
+    except Undecided as error:
+        if len(a) + len(b) > LARGEST_SPACE:
+            raise Undecided(f"{_product_text(ports)}, by algebra: {error}") from error
+    word = number(graph, total, weights)
+    product = _without_addend(graph, word, addend, weights, "sum", seconds)
     is_product(graph, product, a, b, ports["a"], ports["b"])
     return (
         f"SAT: sum(a, b, addend) = sum(a, b, 0) + addend; complete simulation of all "
         f"2^{len(a) + len(b)} operands: sum(a, b, 0) = a * b"
     )
+
+
+_ALGEBRA = (
+    "algebra: {}, rewritten to bits of multiples, of which each is simulated for all values of A"
+)
+
+
+def _terms(ports: Ports, a: Word, b: Word) -> list[Term]:
+    """Return the operands of each product."""
+    lanes = [
+        [word[i : i + ports[name].width] for i in range(0, len(word), ports[name].width)]
+        for name, word in (("a", a), ("b", b))
+    ]
+    return [Term(x, y, ports["a"].signed, ports["b"].signed) for x, y in zip(*lanes, strict=True)]
+
+
+def _product_text(ports: Ports) -> str:
+    return f"{ports['a'].bits} x {ports['b'].bits} bit product"
+
+
+def weights_of(port: PortField) -> Sequence[int]:
+    """Return the weight of each bit of a port that holds one number, as an exponent of 2."""
+    return port.weights or range(port.width)
 
 
 def sum_is_specified(machine: Machine, ports: Ports, seconds: float) -> str:
@@ -233,7 +226,7 @@ def sum_is_specified(machine: Machine, ports: Ports, seconds: float) -> str:
     graph = Graph()
     inputs = {name: graph.input(len(word)) for name, word in machine.inputs.items()}
     width = ports["sum"].width
-    weights = ports["sum"].weights or range(width)
+    weights = weights_of(ports["sum"])
     total = number(graph, machine.place(graph, inputs, [])[0]["sum"], weights)
     values = {bit: FALSE for word in inputs.values() for bit in word}
     before = substitute(graph, total, values)
@@ -291,8 +284,9 @@ def accumulator_is_specified(machine: Machine, latency: int, ports: Ports, secon
     Step, from any state and without reset: `latency` cycles after operands with ``i_valid`` the
     sum is that of the cycle before, 0 instead with ``clear``, plus p(a, b); after a cycle without
     it is held; ``o_valid`` repeats ``i_valid``. Base: after a cycle of reset ``o_valid`` is 0
-    until the first operands arrive, and so is the sum in the cycle before it. Then p is held to
-    the product. Where a sum has several forms its number is meant.
+    until the first operands arrive, and so is the sum in the cycle before it. p is the product:
+    by algebra, or else in the ways of `step_is_specified`. Where a sum has several forms its
+    number is meant.
 
     A step that fails may start from a state that no reset leads to.
 
@@ -308,41 +302,58 @@ def accumulator_is_specified(machine: Machine, latency: int, ports: Ports, secon
         for _ in range(latency + 1)
     ]
     first, *later = cycles
-    zeros = {name: [FALSE] * len(word) for name, word in first.items()}
-    alone = zeros | {"a": first["a"], "b": first["b"], "clear": [TRUE], "i_valid": [TRUE]}
-    nothing = [FALSE] * len(start)
-    weights = ports["sum"].weights or range(ports["sum"].width)
+    a, b, clear = first["a"], first["b"], first["clear"][0]
+    weights = weights_of(ports["sum"])
 
-    def total(outputs: Mapping[str, Word]) -> Word:
-        return number(graph, outputs["sum"], weights)
-
-    product = total(_run(graph, machine, nothing, [alone, *[zeros] * latency])[latency])
-    zero = [FALSE] * len(product)
-
-    for valid in (FALSE, TRUE):
+    steps = []
+    for valid in (TRUE, FALSE):
         inputs = [first | {"i_valid": [valid]}, *later]
         seen = _run(graph, machine, start, inputs, generalise=True)
-        before, after = seen[latency - 1], seen[latency]
+        before, after = seen[latency - 1]["sum"], seen[latency]
         same(graph, after["o_valid"], [valid], "o_valid", seconds)
-        cleared, kept = (
-            substitute(graph, total(after), {first["clear"][0]: clear}) for clear in (TRUE, FALSE)
-        )
-        if valid:
-            same(graph, cleared, product, "sum after clear", seconds)
-        for case in (kept,) if valid else (cleared, kept):
-            what = "induction step of sum" if valid else "sum without i_valid"
-            added = _without_addend(graph, case, before["sum"], weights, what, seconds)
-            same(graph, added, product if valid else zero, f"{what} from 0", seconds)
+        for cleared in (TRUE, FALSE):
+            total = substitute(graph, after["sum"], {clear: cleared})
+            steps.append(_Step(valid, total, [] if valid and cleared else before))
     seen = _run(graph, machine, start, [first | {"rst": [TRUE]}, *later])
-    same(graph, total(seen[latency]), zero, "sum after reset", seconds)
+    reset = number(graph, seen[latency]["sum"], weights)
+    same(graph, reset, [FALSE] * len(reset), "sum after reset", seconds)
     for outputs in seen[1:]:
         same(graph, outputs["o_valid"], [FALSE], "o_valid after reset", seconds)
-    is_product(graph, product, first["a"], first["b"], ports["a"], ports["b"])
+
+    how = f"k-induction, k = {latency}, by SAT: reset and o_valid, from any state; "
+    terms = _terms(ports, a, b)
+    try:
+        for step in steps:
+            bits, addend = (
+                list(zip(word, weights, strict=False)) for word in (step.total, step.addend)
+            )
+            products = terms if step.valid else []
+            adds_products(graph, bits, addend, products, max(weights) + 1, seconds)
+        return how + _ALGEBRA.format("sum' = (clear ? 0 : sum) + a * b")
+    except Undecided as error:
+        if len(a) + len(b) > LARGEST_SPACE:
+            raise Undecided(f"{_product_text(ports)}, by algebra: {error}") from error
+    product = number(graph, steps[0].total, weights)
+    for step in steps:
+        total = number(graph, step.total, weights)
+        what = "induction step of sum" if step.valid else "sum without i_valid"
+        if step.addend:
+            total = _without_addend(graph, total, step.addend, weights, what, seconds)
+        expected = product if step.valid else [FALSE] * len(product)
+        same(graph, total, expected, f"{what} from 0", seconds)
+    is_product(graph, product, a, b, ports["a"], ports["b"])
     return (
-        f"k-induction, k = {latency}, by SAT: reset, and sum' = (clear ? 0 : sum) + p(a, b) from "
-        f"any state; complete simulation of all 2^{len(first['a']) + len(first['b'])} operands: "
-        "p(a, b) = a * b"
+        f"{how}sum' = (clear ? 0 : sum) + p(a, b); complete simulation of all "
+        f"2^{len(a) + len(b)} operands: p(a, b) = a * b"
     )
+
+
+class _Step(NamedTuple):
+    """A case of the induction step: the sum that follows, and the one that it is added to."""
+
+    valid: int
+    total: Word
+    addend: Word
 
 
 def _run(
