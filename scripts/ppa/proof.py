@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -170,16 +169,24 @@ def step_is_specified(machine: Machine, ports: Ports, seconds: float) -> str:
     graph = Graph()
     inputs = {name: graph.input(len(word)) for name, word in machine.inputs.items()}
     total = machine.place(graph, inputs, [])[0]["sum"]
-    addend, a, b = inputs["addend"], inputs["a"], inputs["b"]
+    return _adds(graph, total, inputs["addend"], inputs["a"], inputs["b"], ports, seconds)
+
+
+def _adds(
+    graph: Graph, total: Word, addend: Word, a: Word, b: Word, ports: Ports, seconds: float
+) -> str:
+    """Prove that bits of a sum add up to those before it and products; return how."""
     weights = weights_of(ports["sum"])
-    width = max(weights) + 1
+    after, before = (list(zip(word, weights, strict=True)) for word in (total, addend))
     try:
-        bits, before = list(zip(total, weights, strict=True)), zip(addend, weights, strict=True)
-        adds_products(graph, bits, before, _terms(ports, a, b), width, seconds)
-        return _ALGEBRA.format("sum = addend + a * b")
+        adds_products(graph, after, before, _terms(ports, a, b), max(weights) + 1, seconds)
+        return "algebra: sum = addend + a * b, down to bits that are simulated for all a"
     except Undecided as error:
         if len(a) + len(b) > LARGEST_SPACE:
-            raise Undecided(f"{_product_text(ports)}, by algebra: {error}") from error
+            raise Undecided(
+                f"{len(a)} x {len(b)} bit product: {error}, and {len(a) + len(b)} operand bits are "
+                f"more than the {LARGEST_SPACE} that are tried completely"
+            ) from error
     word = number(graph, total, weights)
     product = _without_addend(graph, word, addend, weights, "sum", seconds)
     is_product(graph, product, a, b, ports["a"], ports["b"])
@@ -189,11 +196,6 @@ def step_is_specified(machine: Machine, ports: Ports, seconds: float) -> str:
     )
 
 
-_ALGEBRA = (
-    "algebra: {}, rewritten to bits of multiples, of which each is simulated for all values of A"
-)
-
-
 def _terms(ports: Ports, a: Word, b: Word) -> list[Term]:
     """Return the operands of each product."""
     lanes = [
@@ -201,10 +203,6 @@ def _terms(ports: Ports, a: Word, b: Word) -> list[Term]:
         for name, word in (("a", a), ("b", b))
     ]
     return [Term(x, y, ports["a"].signed, ports["b"].signed) for x, y in zip(*lanes, strict=True)]
-
-
-def _product_text(ports: Ports) -> str:
-    return f"{ports['a'].bits} x {ports['b'].bits} bit product"
 
 
 def weights_of(port: PortField) -> Sequence[int]:
@@ -305,55 +303,30 @@ def accumulator_is_specified(machine: Machine, latency: int, ports: Ports, secon
     a, b, clear = first["a"], first["b"], first["clear"][0]
     weights = weights_of(ports["sum"])
 
-    steps = []
-    for valid in (TRUE, FALSE):
+    for valid in (FALSE, TRUE):
         inputs = [first | {"i_valid": [valid]}, *later]
         seen = _run(graph, machine, start, inputs, generalise=True)
         before, after = seen[latency - 1]["sum"], seen[latency]
         same(graph, after["o_valid"], [valid], "o_valid", seconds)
-        for cleared in (TRUE, FALSE):
-            total = substitute(graph, after["sum"], {clear: cleared})
-            steps.append(_Step(valid, total, [] if valid and cleared else before))
+        cleared, kept = (substitute(graph, after["sum"], {clear: bit}) for bit in (TRUE, FALSE))
+        for case in () if valid else (cleared, kept):
+            what = "sum without i_valid"
+            total = number(graph, case, weights)
+            rest = _without_addend(graph, total, before, weights, what, seconds)
+            same(graph, rest, [FALSE] * len(rest), f"{what} from 0", seconds)
+    how = _adds(graph, kept, before, a, b, ports, seconds)
+    alone = substitute(graph, kept, {bit & ~1: bit & 1 for bit in before})
+    left, right = (number(graph, bits, weights) for bits in (cleared, alone))
+    same(graph, left, right, "sum after clear", seconds)
     seen = _run(graph, machine, start, [first | {"rst": [TRUE]}, *later])
     reset = number(graph, seen[latency]["sum"], weights)
     same(graph, reset, [FALSE] * len(reset), "sum after reset", seconds)
     for outputs in seen[1:]:
         same(graph, outputs["o_valid"], [FALSE], "o_valid after reset", seconds)
-
-    how = f"k-induction, k = {latency}, by SAT: reset and o_valid, from any state; "
-    terms = _terms(ports, a, b)
-    try:
-        for step in steps:
-            bits, addend = (
-                list(zip(word, weights, strict=False)) for word in (step.total, step.addend)
-            )
-            products = terms if step.valid else []
-            adds_products(graph, bits, addend, products, max(weights) + 1, seconds)
-        return how + _ALGEBRA.format("sum' = (clear ? 0 : sum) + a * b")
-    except Undecided as error:
-        if len(a) + len(b) > LARGEST_SPACE:
-            raise Undecided(f"{_product_text(ports)}, by algebra: {error}") from error
-    product = number(graph, steps[0].total, weights)
-    for step in steps:
-        total = number(graph, step.total, weights)
-        what = "induction step of sum" if step.valid else "sum without i_valid"
-        if step.addend:
-            total = _without_addend(graph, total, step.addend, weights, what, seconds)
-        expected = product if step.valid else [FALSE] * len(product)
-        same(graph, total, expected, f"{what} from 0", seconds)
-    is_product(graph, product, a, b, ports["a"], ports["b"])
     return (
-        f"{how}sum' = (clear ? 0 : sum) + p(a, b); complete simulation of all "
-        f"2^{len(a) + len(b)} operands: p(a, b) = a * b"
+        f"k-induction, k = {latency}, by SAT: reset, and from any state o_valid, and sum held or "
+        f"cleared; induction step, where addend is the sum before: {how}"
     )
-
-
-class _Step(NamedTuple):
-    """A case of the induction step: the sum that follows, and the one that it is added to."""
-
-    valid: int
-    total: Word
-    addend: Word
 
 
 def _run(
