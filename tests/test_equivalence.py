@@ -4,6 +4,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission, emit
 from hw.yosys import run_yosys
 from pe.config import Config
+from pe.unit import Unit
 from scripts.ppa import equivalence
 from scripts.ppa.aig import FALSE, TRUE, Graph, pack, simulate
 from scripts.ppa.equivalence import Proof, prove
@@ -23,6 +25,12 @@ from scripts.ppa.sat import Refuted, Undecided, same
 from sim.player import PlayerConfig, PortField, fields
 
 INT8 = PortField("x", 8, True)
+HOW = {
+    "multiply_add": "algebra",
+    "mac": "k-induction, k = 2",
+    "pe": "k-induction, k = 2",
+    "compressor_tree": "each bit of each word",
+}
 UNITS = [design.name for design in designs(Kind.FUNCTION_UNIT)]
 
 
@@ -70,8 +78,8 @@ def test_default(name: str, booth: bool, tmp_path: Path) -> None:
     assert [proof.result for proof in proofs] == ["proved"] * 2
     assert all(emission.name in proof.subject for proof in proofs)
     inputs, _ = fields(PlayerConfig(design.component, config, 1))
-    bits = sum(f.bits for f in inputs if f.name in ("a", "b"))
-    assert name == "compressor_tree" or f"2^{bits} " in proofs[0].method
+    bits = sum(f.bits for f in inputs)
+    assert HOW.get(name, f"all 2^{bits} inputs") in proofs[0].method
     assert sum(proof.seconds for proof in proofs) < 60
 
 
@@ -137,10 +145,11 @@ def test_a_flat_engine_is_not_claimed(tmp_path: Path) -> None:
     assert not proof.proved and "flat" in proof.result
 
 
-def test_beyond_the_largest_space_is_not_claimed() -> None:
-    design, config, _ = emitted("mac", width_a=16, width_b=16, width_acc=40)
+@pytest.mark.parametrize("name", ["mac", "multiply_add"])
+def test_large_operands(name: str) -> None:
+    design, config, _ = emitted(name, width_a=16, width_b=16, width_acc=40, terms=2)
     (proof,) = prove(design, config)
-    assert proof.result.startswith("not proved: 16 x 16 bit product")
+    assert proof.proved and "algebra" in proof.method
 
 
 def test_too_little_time_is_not_claimed(tmp_path: Path) -> None:
@@ -171,6 +180,67 @@ def test_mutants_of_the_rtl(edit: Edit, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(equivalence, "emit", lambda *_: wrong)
     proofs = prove(design, config, netlist)
     assert [proof.result.partition(":")[0] for proof in proofs] == ["refuted", "proved"]
+
+
+STEPS: list[tuple[str, dict[str, str | int]]] = [
+    ("systolic", {"pe": "fused", "digits": "ent"}),
+    ("systolic", {"pe": "fused", "stages": 3, "counters": "4:2", "adder": "kogge_stone"}),
+    ("systolic_ws", {"pe": "opt1", "encoder_at": "edge", "stages": 2}),
+    ("systolic", {"pe": "opt1", "encoder_at": "edge", "digits": "ent", "schedule": "wallace"}),
+    ("adder_tree", {"pe": "opt2", "stages": 1, "lanes": 4}),
+    ("cube", {"pe": "mac", "lanes": 4}),
+    ("systolic", {"pe": "opt1", "width_a": 16, "width_b": 16, "k_max": 16, "width_acc": 40}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), STEPS)
+def test_steps(name: str, settings: dict[str, str | int]) -> None:
+    design = DESIGNS[name]
+    config = config_of(design, **settings)
+    (proof,) = prove(design, config)
+    assert proof.proved and "algebra" in proof.method
+    assert proof.subject.count(", ") == int(settings.get("stages", 0)) + ("encoder_at" in settings)
+
+
+STEP_MUTANTS = [
+    Edit("encode", r"= _1_ & _2_;", "= _1_ | _2_;"),
+    Edit("products", r"(carry_9_3 = \S+) &", r"\1 |"),
+    Edit("compress_1", r"(sum_6_12 = \S+) \^", r"\1 |"),
+    Edit("accumulate", r"= & addend\[24:17\]", "= & addend[24:18]"),
+]
+
+
+@pytest.mark.parametrize("edit", STEP_MUTANTS, ids=lambda edit: edit.module)
+def test_mutants_of_steps(edit: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refuted(edit, monkeypatch, pe="opt1", encoder_at="edge", stages=2)
+
+
+@pytest.mark.parametrize("width", [8, 16])
+def test_a_step_that_is_wrong_for_one_pair_of_operands(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = r"\1 ^ (a == 21 & b == 77);"
+    edit = Edit("step", r"(assign sum = .*);", wrong)
+    found = refuted(
+        edit, monkeypatch, pe="fused", width_a=width, width_b=width, width_acc=40, k_max=16
+    )
+    # Too many operands to find the one pair by trying them.
+    assert found == (width == 8)
+
+
+def refuted(edit: Edit, monkeypatch: pytest.MonkeyPatch, **settings: str | int) -> bool:
+    """Whether the step of an array is refuted with one of its units broken; it is not proved."""
+
+    def broken(unit_class: type[Unit], config: Any) -> Emission:
+        emission = emit(unit_class, config)
+        is_it = re.search(rf"^module {edit.module}", emission.verilog, re.MULTILINE)
+        return edited(emission, [edit]) if is_it else emission
+
+    monkeypatch.setattr(equivalence, "emit", broken)
+    design = DESIGNS["systolic"]
+    (proof,) = prove(design, config_of(design, **settings))
+    assert not proof.proved
+    return proof.result.startswith("refuted")
 
 
 @pytest.mark.parametrize("name", [name for name in UNITS if name not in WIRES])

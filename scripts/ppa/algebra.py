@@ -95,6 +95,13 @@ class _Sum:
         there = self.nodes.get(literal >> 1, 0)
         return there != 0 and (there - (-weight if literal & 1 else weight)) % (1 << self.bits) == 0
 
+    def part(self, carry: int, weight: int) -> bool:
+        """Tell whether a carry is there with twice a part of a weight."""
+        if carry >> 1 not in self.nodes:
+            return False
+        literal, twice = self.bit(carry >> 1)
+        return literal == carry and twice % 2 == 0 and twice < 2 * weight
+
 
 class _Polynomial:
     """A polynomial in bits, modulo ``2**bits``.
@@ -270,8 +277,14 @@ class _Proof:
         found.add_constant(rest.constant)
         return found
 
-    def _counters(self, rest: _Sum, blocks: dict[int, "_Block"] | None = None) -> bool:
-        """Replace sums and carries of full and half adders; tell whether there were any."""
+    def _counters(
+        self, rest: _Sum, blocks: dict[int, "_Block"] | None = None, shared: bool = False
+    ) -> bool:
+        """Replace sums and carries of full and half adders; tell whether there were any.
+
+        Counters with the same inputs in two columns share their bits: then only a part of the sum's
+        weight is that of the carry.
+        """
         changed = False
         waiting = [-node for node in rest.nodes]
         heapq.heapify(waiting)
@@ -280,10 +293,12 @@ class _Proof:
             if node not in rest.nodes:
                 continue
             literal, weight = rest.bit(node)
-            counter = self._counter(rest, literal, weight)
+            counter = self._counter(rest, literal, weight, shared)
             if counter is None:
                 continue
             carry, inputs = counter
+            if shared:
+                weight = rest.bit(carry >> 1)[1] // 2
             rest.add(carry, -2 * weight)
             rest.add(literal, -weight)
             if blocks is not None:
@@ -294,12 +309,15 @@ class _Proof:
             changed = True
         return changed
 
-    def _counter(self, rest: _Sum, literal: int, weight: int) -> tuple[int, Triple] | None:
+    def _counter(
+        self, rest: _Sum, literal: int, weight: int, shared: bool
+    ) -> tuple[int, Triple] | None:
         """Return carry and inputs of the counter whose sum this is, if both are there."""
         for triple in self._parities(literal):
             for inputs in _polarities(triple):
                 for carry in self.named.get(_majority(*map(self.sampled, inputs)), ()):
-                    if rest.has(carry, 2 * weight) and self._is_majority(carry, inputs):
+                    fits = rest.part(carry, weight) if shared else rest.has(carry, 2 * weight)
+                    if fits and self._is_majority(carry, inputs):
                         return carry, inputs
         return None
 
@@ -513,7 +531,11 @@ class _Proof:
         lowest = sum(min(c, 0) for c in coefficients)
         blocks: dict[int, _Block] = {}
         dropped: list[tuple[Triple, int]] = []
-        while self._counters(heap, blocks) or self._drop(heap, blocks, dropped):
+        while (
+            self._counters(heap, blocks)
+            or self._counters(heap, blocks, shared=True)
+            or self._drop(heap, blocks, dropped)
+        ):
             pass
         value = _Polynomial(_EXACT)
         for node, coefficient in heap.nodes.items():

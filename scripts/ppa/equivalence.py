@@ -156,30 +156,34 @@ def _contract(subject: _Subject, seconds: float) -> Callable[[Machine], str] | N
 
 
 def _step(pe: PeConfig, seconds: float) -> Proof:
-    """Prove the accumulation step of a PE: its units, and the encoder at the engine's edge.
-
-    Registers between them delay and do nothing else: they are left out.
-    """
-    units = [*([pe.encoder(pe)] if pe.encoder else []), *pe.units]
-    name = f"{', '.join(unit.name for unit in units)}: RTL = specification"
+    """Prove the accumulation step of a PE."""
+    name = f"{', '.join(unit.name for unit in _units(pe))}: RTL = specification"
     ports = {
         "a": PortField("a", pe.width_a, pe.signed_a, pe.terms),
         "b": PortField("b", pe.width_b, pe.signed_b, pe.terms),
         "sum": PortField("sum", pe.width_acc, False, weights=pe.state_weights),
     }
-    with tempfile.TemporaryDirectory(prefix="rtloom-") as scratch:
-        machine = _composed(pe, units, Path(scratch))
-        return _timed(name, "algebra", lambda: step_is_specified(machine, ports, seconds))
+    return _timed(name, "algebra", lambda: step_is_specified(step_machine(pe), ports, seconds))
 
 
-def _composed(pe: PeConfig, units: Sequence[Unit], folder: Path) -> Machine:
-    """Return what an element of the engine's operands goes through, as one machine."""
+def _units(pe: PeConfig) -> list[Unit]:
+    return [*([pe.encoder(pe)] if pe.encoder else []), *pe.units]
+
+
+def step_machine(pe: PeConfig) -> Machine:
+    """Return the accumulation step of a PE, ``sum`` of ``a``, ``b`` and ``addend``, as emitted.
+
+    It goes from the engine's operands, through the encoder at its edge if there is one, to the
+    running sum. Registers between units delay and do nothing else: they are left out.
+    """
     graph = Graph()
     a, b = graph.input(pe.terms * pe.width_a), graph.input(pe.terms * pe.width_b)
-    words = {"a": a, "b": b, "addend": graph.input(len(pe.state_weights))}
-    inputs = dict(words)
-    for unit in units:
-        machine = _rtl(_Subject(unit, unit.name, emit(type(unit), unit.config).verilog), folder)
+    inputs = {"a": a, "b": b, "addend": graph.input(len(pe.state_weights))}
+    words = dict(inputs)
+    for unit in _units(pe):
+        subject = _Subject(unit, unit.name, emit(type(unit), unit.config).verilog)
+        with tempfile.TemporaryDirectory(prefix="rtloom-") as scratch:
+            machine = _rtl(subject, Path(scratch))
         if "i_element" in machine.inputs:
             elements = [a[i : i + pe.width_a] for i in range(0, len(a), pe.width_a)]
             codes = [machine.place(graph, {"i_element": e}, [])[0]["o_code"] for e in elements]
