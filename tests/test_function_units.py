@@ -4,6 +4,7 @@
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import SEED, config_of, designs, random_generator
 
@@ -59,6 +60,52 @@ def test_mixed_widths(name: str, tmp_path: Path) -> None:
     random_generator()
     config = config_of(DESIGNS[name], width=16, width_a=2, width_b=16, width_acc=63, signed_a=False)
     run_operands(DESIGNS[name], config, tmp_path, SEED, count=5_000)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pe": "mac", "terms": 3},
+        {"pe": "fused", "terms": 2, "stages": 1},
+        {"pe": "opt1", "digits": "ent", "stages": 3, "width_acc": 63},
+        {"pe": "opt2", "terms": 5, "signed_a": False, "width_acc": 23, "width_b": 5},
+    ],
+    ids=lambda settings: settings["pe"],
+)
+def test_pes(settings: dict[str, int | str], tmp_path: Path) -> None:
+    """Several terms, pipelines, sums in carry-save form."""
+    random_generator()
+    design = DESIGNS["pe"]
+    run_operands(design, config_of(design, **settings), tmp_path, SEED, count=10_000)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"words": 3, "width": 6, "signed": False, "counters": "4:2"},
+        {"words": 4, "width": 5, "output": "kogge_stone", "schedule": "wallace"},
+        {"words": 64, "width": 32, "output": "ripple"},
+        {"words": 17, "width": 9, "counters": "4:2"},
+    ],
+    ids=lambda settings: "x".join(str(settings[size]) for size in ("words", "width")),
+)
+def test_compressor_trees(settings: dict[str, int | str], tmp_path: Path) -> None:
+    random_generator()
+    design = DESIGNS["compressor_tree"]
+    config = config_of(design, **settings)
+    outcome = run_operands(design, config, tmp_path, SEED, count=10_000)
+    assert outcome.result == tried(design, config, 10_000)
+
+
+def test_operands_of_ones_own_choice(tmp_path: Path) -> None:
+    """They are played in order, and the bits of the outputs come back."""
+    design = DESIGNS["compressor_tree"]
+    config = config_of(design, words=3, width=4)
+    words = random_generator().integers(-8, 8, (100, 3))
+    outcome = run_operands(design, config, tmp_path, SEED, 100, operands={"a": words})
+    rows = outcome.arrays["sum"].reshape(100, 2, 6) << np.arange(6)
+    sums = words.sum(axis=1)
+    assert np.array_equal(rows.sum(axis=(1, 2)) % 64, sums % 64)
 
 
 def test_some_unit_is_tried_on_all_operands_and_some_remembers_them() -> None:
