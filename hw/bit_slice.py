@@ -24,6 +24,7 @@ from hw.chain import Chain, ChainConfig, Link
 from hw.digit_control import digit_control
 from hw.drain import leave, output_latency
 from hw.engine import Dataflow, EngineConfig, GemmEngine, ceil_div
+from hw.nest import Dimension, Loop, Nest, Order
 from hw.skew import delayed
 from hw.term_control import LOOKAHEAD, term_control
 from pe.bit_slice import (
@@ -39,6 +40,7 @@ from pe.config import choice, integer, same_as
 from pe.element import PeConfig
 from pe.heap import BitHeap
 from pe.laconic import LaconicConfig
+from pe.primitives import Primitive
 from pe.share import place, share
 from pe.sparse_encoder import SparseEncoder
 from pe.unit import Unit
@@ -234,6 +236,46 @@ class BitSlice(GemmEngine):
     def steady_k(self) -> int:
         """K of which the gap between tiles is a small part."""
         return 16 * self.tile_m
+
+    @property
+    def nest(self) -> Nest:
+        pe = self.config.pe_config
+        outer = (
+            Loop(Dimension.M, Order.TEMPORAL),
+            Loop(Dimension.N, Order.TEMPORAL),
+            Loop(Dimension.K, Order.TEMPORAL),
+        )
+        rows = Loop(Dimension.M, Order.BROADCAST, self.tile_m)
+        digit = (0, 1, 2, 3, 4, 5)
+        step: tuple[int, ...] = digit
+        encoded: tuple[int, ...] = (0, 1, 2, 3)
+        if isinstance(pe, LaconicConfig):
+            inner = (
+                Loop(Dimension.K, Order.BROADCAST, pe.terms),
+                Loop(Dimension.WEIGHT, Order.SPARSE, pe.most_steps),
+            )
+            step = (0, 1, 2, 4, 5)
+        elif isinstance(pe, Opt4eConfig):
+            inner = (
+                Loop(Dimension.WEIGHT, Order.BROADCAST, pe.weights),
+                Loop(Dimension.K, Order.SPARSE, pe.terms),
+            )
+            step, encoded = (0, 1, 2, 4, 5), (0, 1, 2, 4)
+        else:
+            assert isinstance(pe, DigitPeConfig)
+            inner = (
+                Loop(Dimension.K, Order.SPARSE, pe.terms),
+                Loop(Dimension.WEIGHT, Order.SPARSE, pe.weights),
+            )
+            encoded = (0, 1, 2, 3, 5) if has_encoder(pe) else encoded
+        primitives = (
+            (Primitive.ENCODE, encoded),
+            (Primitive.MAP, digit),
+            (Primitive.SHIFT, digit),
+            (Primitive.HALF_REDUCE, step),
+            (Primitive.ADD, (0, 1, 5)),
+        )
+        return Nest((*outer, *inner, rows), primitives)
 
     @property
     def cycle_formula(self) -> str:  # type: ignore[override]

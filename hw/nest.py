@@ -32,8 +32,13 @@ class Order(Enum):
     """One after the other."""
     BROADCAST = "par"
     """At once; they take their operands at once."""
+    SPARSE = "sparse"
+    """One after the other, those of digits that are zero left out; `extent` is the most."""
     SYSTOLIC = "systolic"
     """At once but for a cycle's delay from each to the next, through which operands pass."""
+
+
+_NOTES = {Order.SYSTOLIC: ", systolic", Order.SPARSE: ", those not zero"}
 
 
 class Loop(NamedTuple):
@@ -90,7 +95,10 @@ class Nest(NamedTuple):
         return sum((loop.extent or 1) - 1 for loop in self.loops if loop.order is Order.SYSTOLIC)
 
     def counts(self, m: int, k: int, n: int) -> dict[Primitive, int]:
-        """Return how often each primitive is done in an M x K x N product, padding included."""
+        """Return how often each primitive is done in an M x K x N product, at most.
+
+        Padding is included, and what sparse loops leave out is not left out.
+        """
         sizes = {Dimension.M: m, Dimension.K: k, Dimension.N: n}
         counts = dict.fromkeys(Primitive, 0)
         for primitive, inside in self.primitives:
@@ -145,8 +153,8 @@ class Nest(NamedTuple):
             tails = [indent + text for text in after.get(depth, [])] + tails
             if depth < len(self.loops) and shown[depth]:
                 loop = self.loops[depth]
-                order = "for" if loop.order is Order.TEMPORAL else "par"
-                note = ", systolic" if loop.order is Order.SYSTOLIC else ""
+                order = "for" if loop.order in (Order.TEMPORAL, Order.SPARSE) else "par"
+                note = _NOTES.get(loop.order, "")
                 heads.append(
                     f"{indent}{order} {self._name(depth)} in {self.trip_text(depth)}{note}"
                 )

@@ -10,7 +10,6 @@ from hw.catalog import DESIGNS, Design, Kind
 from hw.engine import EngineConfig, GemmEngine
 from pe.bit_weight import EDGE, BitWeightConfig
 from pe.primitives import Primitive
-from pe.registry import PES
 
 SIDE = 1024
 """M, K and N of the product for which operations are counted."""
@@ -32,6 +31,10 @@ in the Bit-weight Dimension of MACs*, HPCA 2025 (arXiv 2503.06342).
 | `fused` | product and running sum in one bit heap, one addition with carry propagation a step |
 | `opt1` | the running sum in carry-save form; carries are propagated once a result |
 | `opt2` | as OPT1; rows of equal bit weight are compressed, over K, before they are shifted |
+| `opt3` | a non-zero digit of B a cycle, the time depends on the operands; an encoder in each PE |
+| `opt4c` | as OPT3, the encoder shared by a column of PEs |
+| `opt4e` | as OPT4C, a digit of each bit weight a cycle, of any of four elements |
+| `laconic` | of 16 lanes a power of two of A times one of B a cycle (ISCA 2019) |
 
 `-s encoder_at=edge` recodes A once at the edge of an engine, for all PEs that share it;
 `-s digits=ent` takes EN-T digits instead of Booth's; `-s stages=N` pipelines a PE; `schedule`,
@@ -39,7 +42,8 @@ in the Bit-weight Dimension of MACs*, HPCA 2025 (arXiv 2503.06342).
 
 ## Operations of a MAC
 
-Each primitive over M K N, for a product of {SIDE} x {SIDE} x {SIDE}; default sizes.
+Each primitive over M K N, for a product of {SIDE} x {SIDE} x {SIDE}; default sizes. Those of
+bit-slice engines are the most that there can be: digits that are zero take no time.
 
 """
 
@@ -50,24 +54,25 @@ def page() -> str:
     rows = ["| engine | PE | " + " | ".join(p.value for p in Primitive) + " |"]
     rows.append("|---|---|" + "---:|" * len(Primitive))
     for design in engines:
-        for name, settings in _pes():
+        for name, settings in _pes(design):
             counts = _engine(design, settings).nest.counts(SIDE, SIDE, SIDE)
             shares = (f"{counts[p] / SIDE**3:.4g}" for p in Primitive)
             rows.append(f"| `{design.name}` | {name} | " + " | ".join(shares) + " |")
     parts = [_INTRO + "\n".join(rows) + "\n\n## Nests\n"]
     for design in engines:
         parts.append(f"### `{design.name}`: {design.summary}\n")
-        for name, settings in _pes():
+        for name, settings in _pes(design):
             engine = _engine(design, settings)
             parts.append(f"{name}; cycles: {engine.cycle_formula}.\n")
             parts.append("\n".join(f"    {line}" for line in engine.nest.lines()) + "\n")
     return "\n".join(parts)
 
 
-def _pes() -> list[tuple[str, dict[str, Any]]]:
-    """List the PEs with their settings; those with digits recode A at the edge."""
+def _pes(design: Design) -> list[tuple[str, dict[str, Any]]]:
+    """List the PEs of an engine with their settings; some recode A in each PE or at the edge."""
     found: list[tuple[str, dict[str, Any]]] = []
-    for name, config in PES.items():
+    assert issubclass(design.config, EngineConfig)
+    for name, config in design.config.pes.items():
         found.append((f"`{name}`", {"pe": name}))
         if issubclass(config, BitWeightConfig):
             found.append((f"`{name}`, edge", {"pe": name, "encoder_at": EDGE}))

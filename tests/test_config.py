@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ from helpers import config_of
 from hw.catalog import DESIGNS
 from hw.engine import EngineConfig
 from pe.config import Config, allowed_text, choice, flag, integer, nearest, nested, parameters
-from pe.element import accumulator_bits
+from pe.element import PeConfig, accumulator_bits
 from pe.mac import MacConfig
-from pe.registry import PE_OPTIONS, PES
+from pe.registry import PE_OPTIONS
 
 
 class Inner(Config):
@@ -110,11 +111,12 @@ def test_nearest() -> None:
 def test_another_config_has_another_name(name: str) -> None:
     configs = set()
     plain = DESIGNS[name].config()
-    for pe in PES if "pe" in plain.__dataclass_fields__ else ["mac"]:
+    pes: Mapping[str, type[PeConfig]] = getattr(plain, "pes", {"mac": MacConfig})
+    for pe in pes:
         configs.add(config_of(DESIGNS[name], pe=pe))
         for path, field, default in parameters(plain):
             key = path.rpartition(".")[2]
-            if key in PE_OPTIONS and key not in PES[pe].__dataclass_fields__:
+            if key in PE_OPTIONS and key not in pes[pe].__dataclass_fields__:
                 continue
             if field.metadata["type"] is int and key != "k_max":  # it bounds use, not hardware
                 least = 40 if key == "width_acc" else field.metadata["minimum"]

@@ -13,7 +13,10 @@ from helpers import WIRES, Edit, config_of, designs, edited
 from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission, emit
 from hw.yosys import run_yosys
+from pe.addition import CompressorTree
 from pe.config import Config
+from pe.mac import MultiplyAdd
+from pe.processing_element import ProcessingElement
 from pe.unit import Unit
 from scripts.ppa import equivalence
 from scripts.ppa.aig import FALSE, TRUE, Graph, pack, simulate
@@ -25,11 +28,10 @@ from scripts.ppa.sat import Refuted, Undecided, same
 from sim.player import PlayerConfig, PortField, fields
 
 INT8 = PortField("x", 8, True)
-HOW = {
-    "multiply_add": "algebra",
-    "mac": "k-induction, k = 2",
-    "pe": "k-induction, k = 2",
-    "compressor_tree": "each bit of each word",
+HOW: dict[type[Unit], str] = {
+    MultiplyAdd: "algebra",
+    ProcessingElement: "k-induction, k = 2",
+    CompressorTree: "each bit of each word",
 }
 UNITS = [design.name for design in designs(Kind.FUNCTION_UNIT)]
 
@@ -79,7 +81,7 @@ def test_default(name: str, booth: bool, tmp_path: Path) -> None:
     assert all(emission.name in proof.subject for proof in proofs)
     inputs, _ = fields(PlayerConfig(design.component, config, 1))
     bits = sum(f.bits for f in inputs)
-    assert HOW.get(name, f"all 2^{bits} inputs") in proofs[0].method
+    assert HOW.get(design.component, f"all 2^{bits} inputs") in proofs[0].method
     assert sum(proof.seconds for proof in proofs) < 60
 
 
@@ -145,7 +147,7 @@ def test_a_flat_engine_is_not_claimed(tmp_path: Path) -> None:
     assert not proof.proved and "flat" in proof.result
 
 
-@pytest.mark.parametrize("name", ["mac", "multiply_add"])
+@pytest.mark.parametrize("name", [n for n in UNITS if hasattr(DESIGNS[n].config(), "terms")])
 def test_large_operands(name: str) -> None:
     design, config, _ = emitted(name, width_a=16, width_b=16, width_acc=40, terms=2)
     (proof,) = prove(design, config)
