@@ -391,7 +391,8 @@ class _Proof:
                 pair = self._operands(literal)
                 for row in _polarities((*pair, FALSE)) if pair else ():
                     steps = self._ripple(rest, columns, start + 1, row)
-                    if steps is not None and self._carries(row, steps):
+                    # A half adder and no more is no adder.
+                    if steps and len(steps) > 1 and self._carries(row, steps):
                         self._replace(rest, start, (literal, row), steps)
                         return True
         return False
@@ -489,8 +490,11 @@ class _Proof:
         Modulo two to its width the word is the product and a constant; both have one value in
         the word's range.
         """
+        words: dict[tuple[int | None] | None, list[int]] = {}
+        for node in rest.nodes:
+            words.setdefault(self._owner(node), []).append(node)
         for index, term in enumerate(self.terms):
-            nodes = [n for n in rest.nodes if self._owner(n) == (index,)]
+            nodes = words.get((index,), [])
             weights = sorted(abs(rest.nodes[n]) for n in nodes)
             width = len(nodes)
             if all(map(self._is_small, nodes)) or weights != [1 << i for i in range(width)]:
