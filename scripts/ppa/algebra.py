@@ -499,7 +499,7 @@ class _Proof:
             width = len(nodes)
             if all(map(self._is_small, nodes)) or weights != [1 << i for i in range(width)]:
                 continue
-            if width == rest.bits:
+            if width == rest.bits or not self._seems_product(rest, nodes, index):
                 continue
             word = _Sum(width)
             for node in nodes:
@@ -520,6 +520,12 @@ class _Proof:
             found.add_constant(offset)
             return True
         return False
+
+    def _seems_product(self, rest: _Sum, nodes: Sequence[int], index: int) -> bool:
+        """Tell whether bits are a product and a constant for all samples."""
+        a, b = self.operands[index]
+        value = sum(self._column(2 * n) * _wrapped(rest.nodes[n]) for n in nodes) - a * b
+        return bool((value == value[0]).all())
 
     def _take_heap(self, rest: _Sum, found: _Polynomial) -> None:
         """Replace a heap that is cut off at its width by the products, if it holds them.
