@@ -35,10 +35,9 @@ from pe.encoders import (
     BoothDigit,
     booth_digits,
     digits,
-    ent_decode,
-    ent_digits,
     multiple,
     paired_csd_digits,
+    placed_ent_digits,
 )
 from pe.heap import COUNTERS, DADDA, SCHEDULES, THREE_TWO, BitHeap
 from pe.running_sum import CarrySave, RunningSum
@@ -259,13 +258,12 @@ class DigitPeConfig(SlicePeConfig):
         """Return a multiple from its bits and the sign of its digit."""
         return (row if self.signed_a else Cat(row, negative)).as_signed()
 
-    def to_digits(self, b: Value) -> list[BoothDigit]:
-        """Return the digits of an element of B, the lowest first."""
+    def to_digits(self, m: Module, name: str, b: Value) -> list[BoothDigit]:
+        """Place the recoding of an element of B, and return its digits, the lowest first."""
         if self.digits == BOOTH:
             return booth_digits(b, self.signed_b)
         if self.digits == ENT:
-            codes, sign = ent_digits(b, self.signed_b)
-            return [ent_decode(code, sign) for code in codes]
+            return placed_ent_digits(m, name, b, self.signed_b)
         return paired_csd_digits(b, self.signed_b)
 
     def to_slots(self, digits_of: list[list[BoothDigit]]) -> list[list[BoothDigit]]:

@@ -176,6 +176,29 @@ def ent_decode(code: Value, sign: Value) -> BoothDigit:
     return BoothDigit(one=low, two=high & ~low, negative=(low | high) & (sign ^ (low & high)))
 
 
+def placed_ent_digits(m: Module, name: str, value: Value, signed: bool) -> list[BoothDigit]:
+    """Place the EN-T recoding of `value`, and return its digits with the sign in them.
+
+    As `ent_digits` and `ent_decode`, but each part stands once in `m`, whatever the width.
+
+    Parameters
+    ----------
+    name
+        End of the names of its signals.
+    """
+    count = digits(len(value), signed, ENT)
+    magnitude = Signal(2 * count, name=f"magnitude_{name}")
+    carry = Signal(count - 1, name=f"carry_{name}")
+    code = Signal(2 * count, name=f"code_{name}")
+    number, sign = _magnitude(value, signed)
+    m.d.comb += [
+        magnitude.eq(number),
+        carry.eq(_ent_carries(magnitude)),
+        code.eq(_ent_codes(magnitude, carry)),
+    ]
+    return [ent_decode(code[2 * i : 2 * i + 2], sign) for i in range(count)]
+
+
 def multiple(m: Module, name: str, digit: BoothDigit, b: Value, signed_b: bool) -> Value:
     """Return ``digit * b``, less 1 where the digit is negative, in two's complement.
 

@@ -61,7 +61,9 @@ class SparseEncoder(Unit):
         m = Module()
         pe = self.config
         elements = [self.i_b.word_select(i, pe.width_b) for i in range(pe.terms)]
-        lanes = pe.to_slots([pe.to_digits(element) for element in elements])
+        lanes = pe.to_slots(
+            [pe.to_digits(m, str(i), element) for i, element in enumerate(elements)]
+        )
         picks: list[Value] = []
         chosen: list[BoothDigit] = []
         at_most_one: list[Value] = []
@@ -101,9 +103,10 @@ class SparseEncoder(Unit):
         lowest = Signal(count, name=f"lowest_{lane}")
         pick = Signal(count, name=f"pick_{lane}", reset_less=True)
         digit = Signal(CODE_WIDTH, name=f"digit_{lane}", reset_less=True)
+        incoming_slots = [BoothDigit(*incoming.word_select(i, CODE_WIDTH)) for i in range(count)]
         m.d.comb += [
             incoming.eq(Cat(Cat(*slot) for slot in slots)),
-            nonzero.eq(Cat(slot.one | slot.two for slot in slots)),
+            nonzero.eq(Cat((slot.one | slot.two) for slot in incoming_slots)),
             rest.eq(_without_lowest(pending)),
             lowest.eq(pending & ~Cat(0, rest)),
         ]
