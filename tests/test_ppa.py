@@ -83,18 +83,16 @@ def check(record: Record, operations: int = 2) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in DESIGNS if name not in WIRES])
-def test_every_design(name: str, request: pytest.FixtureRequest) -> None:
+def test_every_design(name: str) -> None:
     """Figures, proofs, and the netlist bit-exact in the bench of the design."""
     design = DESIGNS[name]
-    if name == "bit_slice":
-        why = "its steps have no proof, and small netlists may not settle in simulation with delays"
-        request.applymarker(pytest.mark.xfail(reason=why, strict=False))
     options = Options(periods_ns=(1.5,), prove=True, gates=True)
     found = measure(design, config_of(design, **SMALL), nangate45(), options)
     (record,) = found.records
     check(record, operations=2 if hasattr(design.component, "macs_per_cycle") else 1)
     assert found.gates and found.gates.startswith("bit-exact")
-    assert [proof.result for proof in found.proofs[:1]] == ["proved"]
+    step = found.proofs[0]
+    assert step.proved or (name, step.result) == ("bit_slice", "not proved: no proof method")
     assert found.path and all(step.cell for step in found.path)
     again = measure(design, config_of(design, **SMALL), nangate45(), options)
     assert again == found

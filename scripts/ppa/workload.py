@@ -32,6 +32,9 @@ SAMPLES = 2
 UNIT_CYCLES = 1000
 """Cycles for which a function unit is measured."""
 
+FILLING_ROWS = 8
+"""Rows of C that leave an engine before it is measured, at least."""
+
 ENGINE_CYCLES = 256
 """Cycles for which an engine or a core is measured, at least."""
 
@@ -96,7 +99,10 @@ def workload(
     ):
         m += rows
         product = operands.pair(m, k, n, a, b, seed + 1)
-    products = [operands.pair(rows, min(k, 8), n, a, b, seed), product]
+    # Until a buffer behind an engine has been filled once, its registers hold anything.
+    before = rows * -(-FILLING_ROWS // rows)
+    before = before if fits(component, before, min(k, 8), n) else rows
+    products = [operands.pair(before, min(k, 8), n, a, b, seed), product]
     folder = BUILD / "ppa" / "work" / config.name / str(os.getpid())
     outcome = run_products(design, config, products, folder, seed, waves="vcd")
     measured = outcome.result["products"][1]
