@@ -1,6 +1,7 @@
 """The part of a netlist that is timed has the slack of the whole."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hw.emit import emit
 from scripts.ppa import synth
 from scripts.ppa.cones import Cones
 from scripts.ppa.library import nangate45
+from scripts.ppa.memories import stub, timed_netlist
 from scripts.ppa.netlist import ModuleCells, Netlist
 from scripts.ppa.synth import TIGHT, Pool
 from scripts.ppa.timing import CLOCK, analyse, choose_timer, opensta
@@ -33,10 +35,13 @@ SIZE = {
 }
 
 
-def check(netlist: Netlist) -> float:
+def check(netlist: Netlist, folder: Path) -> float:
     """Compare the part with the whole, and return the smallest period."""
     part = analyse(netlist, 1.0)
-    (whole,) = opensta(netlist.library, [(netlist.top, netlist.verilog)], 1.0)
+    folder = folder / "timed"
+    folder.mkdir(exist_ok=True)
+    timed = timed_netlist(netlist, folder, CLOCK)
+    (whole,) = opensta(netlist.library, [(netlist.top, timed.verilog)], 1.0)
     assert part.worst_slack_ns == pytest.approx(whole.worst_slack_ns, abs=2e-5)
     assert [s.cell for s in part.path] == [s.cell for s in whole.path]
     arrivals = [step.arrival_ns for step in whole.path]
@@ -52,16 +57,17 @@ def test_engines(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     pool = Pool(emission, nangate45(), False, choose_timer())
     pool.add(pool.recipes[:1], [TIGHT])
     netlist = pool.assemble(pool.choose(1.0), 1.0, tmp_path)
-    check(netlist)
+    check(netlist, tmp_path)
     cells = sum(sum(module.cells.values()) * module.count for module in netlist.modules.values())
     part = Cones(netlist, CLOCK)
     assert part.verilog.count(" u") < cells
     # Names lead back to the netlist.
+    timed = timed_netlist(netlist, tmp_path / "timed", CLOCK)
     for step in analyse(netlist, 1.0).path:
         *path, cell = step.instance.split("/")
-        module = netlist.parsed[netlist.top]
+        module = timed.parsed[netlist.top]
         for name in path:
-            module = netlist.parsed[module["cells"][name]["type"]]
+            module = timed.parsed[module["cells"][name]["type"]]
         assert module["cells"][cell]["type"] == step.cell
 
 
@@ -106,10 +112,33 @@ def netlist_of(loads: str, folder: Path) -> Netlist:
 
 def test_loads_and_ports_tell_instances_apart(tmp_path: Path) -> None:
     """Nets that pass through a module, constants from one, and a load on one of three alike."""
-    plain = check(netlist_of("", tmp_path))
+    plain = check(netlist_of("", tmp_path), tmp_path)
     for net in ("same[0]", "same[1]", "b", "p", "c"):
-        loaded = check(netlist_of(LOADS.replace("{net}", net), tmp_path))
+        loaded = check(netlist_of(LOADS.replace("{net}", net), tmp_path), tmp_path)
         assert loaded > plain + 0.005
+
+
+def test_paths_through_memories(tmp_path: Path) -> None:
+    """What a memory gives passes a gate and is written back: as slow as with flip-flops."""
+    sums = """module sums(clk, i, o); input clk; input [1:0] i; output [1:0] o;
+DFF_X1 r0(.CK(clk), .D(i[0]), .Q(o[0]), .QN()); DFF_X1 r1(.CK(clk), .D(i[1]), .Q(o[1]), .QN());
+endmodule
+"""
+    ports = {"clk": ("input", 1), "i": ("input", 2), "o": ("output", 2)}
+    periods = []
+    for name, memory in (("sums", sums), ("memory_sums", stub("memory_sums", ports))):
+        netlist = replace(netlist_of("", tmp_path), modules={"top": ModuleCells(0.0, {}, 1)})
+        netlist.verilog.write_text(
+            memory
+            + f"""module top(clk); input clk; wire a, b, c;
+{name} sums(.clk(clk), .i({{c, a}}), .o({{a, b}}));
+FA_X1 f(.A(a), .B(b), .CI(1'b0), .S(), .CO(c)); endmodule
+"""
+        )
+        timing = analyse(netlist, 1.0)
+        periods.append(timing.min_period_ns)
+    assert [step.instance for step in timing.path] == ["sums/o[0]", "f", "sums/i[1]"]
+    assert periods[0] == periods[1] > 0.1
 
 
 def test_a_loop_is_refused(tmp_path: Path) -> None:

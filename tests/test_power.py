@@ -258,6 +258,19 @@ def test_outputs_bear_their_load(tmp_path: Path) -> None:
     assert rise + fall == pytest.approx(expected, rel=0.05)
 
 
+@pytest.mark.skipif(shutil.which("sta") is None, reason="no OpenSTA: apt install opensta")
+def test_the_clock_is_as_steep_for_many_registers(tmp_path: Path) -> None:
+    def launch(registers: int) -> dict[tuple[str, str], tuple[float, float]]:
+        cells = "".join(
+            f"DFF_X1 u{i}(.CK(clk), .D(d), .Q(q[{i}]), .QN());" for i in range(registers)
+        )
+        ports = f"input clk, d; output [{registers - 1}:0] q;"
+        flat = module(f"module circuit(clk, d, q); {ports} {cells} endmodule", tmp_path)
+        return opensta_delays(flat, tmp_path)["u0"]
+
+    assert launch(100) == launch(1)
+
+
 @pytest.mark.parametrize(("unit", "ns"), [("1ns", 1.0), ("1ps", 0.001), ("100 fs", 0.0001)])
 def test_delays_are_in_the_unit_of_the_file(unit: str, ns: float) -> None:
     text = f"(TIMESCALE {unit}) (INSTANCE u0) (IOPATH A ZN (20::40) (10::10))"

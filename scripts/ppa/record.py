@@ -46,7 +46,7 @@ class Record:
     gops_per_w
         Operations by energy, on the work that `activity` names.
     memory_bits
-        Bits of memory, which is excluded from area, timing and power.
+        Bits of memory, which is excluded from area and power.
     flip_flops
         Bits of registers.
     error

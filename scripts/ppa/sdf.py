@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scripts.ppa.errors import FlowError
 from scripts.ppa.flat import MODULE, FlatNetlist
-from scripts.ppa.library import Library
+from scripts.ppa.slews import clock_nets
 from scripts.ppa.timing import find_opensta, timer_load
 
 _TIMESCALE = re.compile(r"\(TIMESCALE\s+(\d+)\s*([munpf]?)s\s*\)")
@@ -46,7 +46,7 @@ def opensta_delays(flat: FlatNetlist, folder: Path) -> Delays:
     netlist, script, sdf = folder / "netlist.v", folder / "delays.tcl", folder / "opensta.sdf"
     netlist.write_text(flat.to_verilog())
     sdf.unlink(missing_ok=True)
-    script.write_text(_script(flat.library, netlist, sdf))
+    script.write_text(_script(flat, netlist, sdf))
     run = subprocess.run(
         [str(sta.path), "-no_splash", "-exit", str(script)],
         cwd=folder,
@@ -60,13 +60,16 @@ def opensta_delays(flat: FlatNetlist, folder: Path) -> Delays:
     return parse_sdf(sdf.read_text())
 
 
-def _script(library: Library, netlist: Path, sdf: Path) -> str:
-    # The delays do not depend on the clock, so there is none.
+def _script(flat: FlatNetlist, netlist: Path, sdf: Path) -> str:
+    library = flat.library
+    # Delays do not depend on the period, but those of registers on how steep the clock is.
+    clocks = sorted(clock_nets(flat) & set(flat.input_nets))
     return "\n".join(
         [
             f"read_liberty {{{library.liberty}}}",
             f"read_verilog {{{netlist}}}",
             f"link_design {MODULE}",
+            *(f"create_clock -period 1 [get_ports n{net}]" for net in clocks),
             f"set_driving_cell -lib_cell {library.driving_cell} [all_inputs]",
             f"set_load {timer_load(library):g} [all_outputs]",
             f"write_sdf -no_timestamp -digits 6 {{{sdf}}}",

@@ -8,6 +8,7 @@ from typing import Any
 
 from hw.emit import Emission
 from hw.yosys import run_yosys
+from scripts.ppa.memories import PREFIX
 
 LARGEST_FLAT = 256
 """Most instances of modules with registers that flat synthesis takes on, as in 16 x 16 cells."""
@@ -85,7 +86,7 @@ def elaborate(emission: Emission, flat: bool, folder: Path) -> Structure:
     )
     modules = _modules(report)
     memories = {name for name, module in modules.items() if module.get("num_memory_bits", 0)}
-    memories &= {name for name in modules if name.startswith("memory_")}
+    memories &= {name for name in modules if name.startswith(PREFIX)}
     stateful = _stateful(modules, memories)
     counts = _counts(emission.name, modules)
     if flat:
@@ -195,7 +196,7 @@ def _counts(top: str, modules: dict[str, dict[str, Any]]) -> dict[str, int]:
         counts[name] = counts.get(name, 0) + number
         for cell, each in modules.get(name, {}).get("num_cells_by_type", {}).items():
             child = cell.removeprefix("\\")
-            if child in modules or child.startswith("memory_"):
+            if child in modules or child.startswith(PREFIX):
                 add(child, number * each)
 
     add(top, 1)

@@ -1,7 +1,7 @@
 """Synthesis: a design becomes a netlist of library cells.
 
 Hierarchical: each distinct module is mapped once, by several recipes, and the smallest variant
-that meets the target is taken. Memories are black boxes, outside area, timing and power.
+that meets the target is taken. Memories are black boxes, outside area and power.
 """
 
 import hashlib
@@ -21,10 +21,11 @@ from hw.emit import Emission, write_atomically
 from scripts.ppa.fanout import buffer_boundaries, leaf_loads
 from scripts.ppa.library import Library
 from scripts.ppa.mapping import Variant, from_json, map_logic, to_json
+from scripts.ppa.memories import PREFIX, stub, timed_memory
 from scripts.ppa.netlist import ModuleCells, Netlist
 from scripts.ppa.recipes import GATES, FrontEnd, Recipe, recipes
 from scripts.ppa.structure import Structure, elaborate
-from scripts.ppa.timing import ABC, opensta
+from scripts.ppa.timing import ABC, CLOCK, opensta
 from sim.cache import SOURCE_ROOT, content_key
 
 TIGHT = 1
@@ -270,25 +271,21 @@ class Pool:
         for variant in variants:
             if variant.verilog not in designs:
                 file = folder / f"variant{len(designs)}.v"
-                file.write_text(variant.verilog + self._stubs(variant))
+                file.write_text(variant.verilog + self._children(variant))
                 designs[variant.verilog] = (variant.module, file)
         timings = opensta(self.library, list(designs.values()), 1.0)
         periods = dict(zip(designs, (timing.min_period_ns for timing in timings), strict=True))
         return [periods[variant.verilog] for variant in variants]
 
-    def _stubs(self, variant: Variant) -> str:
-        """Return empty modules for the children of a module: OpenSTA fails on unknown ones."""
+    def _children(self, variant: Variant) -> str:
+        """Return the children of a module, empty but for memories: OpenSTA must know them."""
         return "".join(
-            stub(child, ports)
+            timed_memory(child, ports, self.library, CLOCK)
+            if child.startswith(PREFIX)
+            else stub(child, ports)
             for child, ports in self.structure.ports.items()
             if f"\n  {child} " in variant.verilog
         )
-
-
-def stub(name: str, ports: Mapping[str, tuple[str, int]]) -> str:
-    """Return an empty Verilog module with the given ports."""
-    declared = "".join(f"  {kind} [{width - 1}:0] {p};\n" for p, (kind, width) in ports.items())
-    return f"module {name}({', '.join(ports)});\n{declared}endmodule\n"
 
 
 def flat_pool(

@@ -3,7 +3,7 @@
 Every path counts against the clock: input to register, register to register, register to output
 and, where a design has no register, input to output. Inputs arrive with the clock edge from the
 library's driving cell, outputs must be there at the next one and bear the library's load. Wires
-have no capacitance of their own, the clock no skew; paths into and out of memories are not timed.
+have no capacitance of their own, the clock no skew. Ports of memories count as registers.
 """
 
 import functools
@@ -18,6 +18,7 @@ from pathlib import Path
 from scripts.ppa.cones import Cones
 from scripts.ppa.errors import FlowError
 from scripts.ppa.library import Library
+from scripts.ppa.memories import timed_netlist
 from scripts.ppa.netlist import Netlist
 from sim.tools import MissingTool, Tool, run_text, version_in
 
@@ -174,10 +175,11 @@ def analyse(netlist: Netlist, period_ns: float, timer: str | None = None) -> Tim
             f"design: {netlist.top} has {cells} cells; OpenSTA gets at most {LARGEST}: choose "
             "fewer rows or columns, or --timer abc, which looks at each module by itself"
         )
-    if all(module.count == 1 for module in netlist.modules.values()):
-        return opensta(netlist.library, [(netlist.top, netlist.verilog)], period_ns)[0]
-    part = Cones(netlist, CLOCK)
     with tempfile.TemporaryDirectory() as folder:
+        netlist = timed_netlist(netlist, Path(folder), CLOCK)
+        if all(module.count == 1 for module in netlist.modules.values()):
+            return opensta(netlist.library, [(netlist.top, netlist.verilog)], period_ns)[0]
+        part = Cones(netlist, CLOCK)
         file = Path(folder, "cones.v")
         file.write_text(part.verilog)
         timing = opensta(netlist.library, [(netlist.top, file)], period_ns)[0]
@@ -206,7 +208,7 @@ def opensta(
 ) -> list[Timing]:
     """Time designs, each a top module and a Verilog file, in one process.
 
-    Modules that a file does not hold are black boxes: paths end and begin at them untimed.
+    Empty modules of a file are black boxes: paths end and begin at them untimed.
 
     Raises
     ------
