@@ -251,7 +251,8 @@ class ResolvedColumn(Unit):
     i_state : In(state_shape)
         Running sum.
     o_number : Out(accumulator_shape)
-        The number it stands for, `PeConfig.resolve_latency` cycles later.
+        The number it stands for, one cycle after `PeConfig.resolve` has it: the accumulator adds
+        to it in a cycle of its own.
     """
 
     config: PeConfig
@@ -266,7 +267,9 @@ class ResolvedColumn(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.o_number.eq(self.config.resolve(m, self.i_state))
+        number = Signal(self.config.accumulator_shape, reset_less=True)
+        m.d.sync += number.eq(self.config.resolve(m, self.i_state))
+        m.d.comb += self.o_number.eq(number)
         return m
 
 
@@ -318,7 +321,8 @@ class SystolicWs(GemmEngine):
     def _sum_delay(self) -> int:
         """Cycles that a partial sum takes longer: encoder, pipelined PE, resolution of carries."""
         pe = self.config.pe_config
-        return self._edge_delay + pe.latency + (pe.resolve_latency or 0)
+        resolve = 0 if pe.resolve_latency is None else pe.resolve_latency + 1
+        return self._edge_delay + pe.latency + resolve
 
     @property
     def macs_per_cycle(self) -> int:
