@@ -5,6 +5,8 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from golden.codes import numbers
+
 OPERAND_WIDTHS = (2, 16)
 ACCUMULATOR_WIDTHS = (2, 63)
 OVERFLOWS = ("wrap", "saturate")
@@ -132,6 +134,8 @@ def matmul(
     width_acc: int = 32,
     signed_a: bool = True,
     signed_b: bool = True,
+    format_a: str = "integer",
+    format_b: str = "integer",
     overflow: str = "wrap",
 ) -> NDArray[np.int64]:
     """Integer GEMM ``C = A @ B`` in an accumulator of ``width_acc`` bits.
@@ -171,9 +175,9 @@ def matmul(
         raise ValueError(
             f"b: shape {right.shape} does not fit a of shape {left.shape}, b must have {k} rows"
         )
+    left, right = numbers(left, format_a, width_a), numbers(right, format_b, width_b)
     signed = signed_a or signed_b
-    lowest, highest = accumulator_range(k, width_a, width_b, signed_a, signed_b)
-    largest = max(-lowest, highest)
+    largest = k * int(np.abs(left).max()) * int(np.abs(right).max())
     if overflow == "saturate":
         # The sum of magnitudes bounds every partial sum: where it fits, nothing saturates.
         bound = _product(np.abs(left), np.abs(right), largest)

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from golden.codes import numbers
 from golden.gemm import ACCUMULATOR_WIDTHS, check_integer, check_range, wrap
 
 # Sums and products below may leave int64: NumPy then keeps them modulo 2**64, of which the
@@ -17,6 +18,10 @@ def multiply_add(
     width_acc: int,
     signed_a: bool,
     signed_b: bool,
+    width_a: int = 0,
+    width_b: int = 0,
+    format_a: str = "integer",
+    format_b: str = "integer",
 ) -> dict[str, NDArray[np.int64]]:
     """Elementwise ``a * b + addend`` modulo ``2**width_acc``.
 
@@ -31,6 +36,8 @@ def multiply_add(
         Bits of addend and sum, 2 to 63. Both are signed when either operand is signed.
     signed_a, signed_b : bool
         The operand is two's complement.
+    width_a, width_b, format_a, format_b
+        Bits of an element and what it stands for, where that is not itself; see `golden.codes`.
 
     Returns
     -------
@@ -44,8 +51,8 @@ def multiply_add(
     """
     width_acc = check_integer("width_acc", width_acc, *ACCUMULATOR_WIDTHS)
     signed = signed_a or signed_b
-    left = _operand("a", a, signed_a)
-    right = _operand("b", b, signed_b)
+    left = numbers(_operand("a", a, signed_a), format_a, width_a)
+    right = numbers(_operand("b", b, signed_b), format_b, width_b)
     third = _operand("addend", addend, True)
     check_range("addend", third, width_acc, signed)
     _same_shape(a=left, b=right)
@@ -65,6 +72,10 @@ def multiply_accumulate(
     width_acc: int,
     signed_a: bool,
     signed_b: bool,
+    width_a: int = 0,
+    width_b: int = 0,
+    format_a: str = "integer",
+    format_b: str = "integer",
 ) -> dict[str, NDArray[np.int64]]:
     """Time series of an accumulator that starts at zero.
 
@@ -80,6 +91,8 @@ def multiply_accumulate(
         Bits of the accumulator, 2 to 63. It is signed when either operand is signed.
     signed_a, signed_b : bool
         The operand is two's complement.
+    width_a, width_b, format_a, format_b
+        Bits of an element and what it stands for, where that is not itself; see `golden.codes`.
 
     Returns
     -------
@@ -92,8 +105,8 @@ def multiply_accumulate(
         If a width, dtype, shape or value is not allowed.
     """
     width_acc = check_integer("width_acc", width_acc, *ACCUMULATOR_WIDTHS)
-    left = _operand("a", a, signed_a)
-    right = _operand("b", b, signed_b)
+    left = numbers(_operand("a", a, signed_a), format_a, width_a)
+    right = numbers(_operand("b", b, signed_b), format_b, width_b)
     clears = _flags("clear", clear)
     valid = _flags("i_valid", i_valid)
     if left.ndim not in (1, 2):

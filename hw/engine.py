@@ -14,11 +14,9 @@ from amaranth.lib.wiring import In, Out
 from hw.nest import Nest
 from pe.bit_weight import PE, BitWeightConfig
 from pe.config import integer, same_as
-from pe.element import accumulator_bits
-from pe.registry import PeChoice
+from pe.element import sum_bits
+from pe.registry import DERIVED, PeChoice
 from pe.unit import Unit
-
-DERIVED = 0
 
 
 class Dataflow(enum.Enum):
@@ -46,12 +44,9 @@ class EngineConfig(PeChoice):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        least = sum_bits(self.k_max, *self.ends)
         if self.width_acc == DERIVED:
-            derived = self.width_a + self.width_b + (self.k_max - 1).bit_length()
-            object.__setattr__(self, "width_acc", derived)
-        least = accumulator_bits(
-            self.k_max, self.width_a, self.width_b, self.signed_a, self.signed_b
-        )
+            object.__setattr__(self, "width_acc", least)
         if not least <= self.width_acc <= 63:
             raise ValueError(
                 f"width_acc: {self.width_acc} is not in {least}..63, the bits that k_max="

@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
-"""PEs that add digits by bit weight: fused, OPT1 and OPT2.
+"""PEs that add digits by bit weight: fused, OPT1, OPT2 and mix.
 
-Operand A is recoded into radix-4 digits; each selects a multiple of B, and a bit heap adds the
+Operand A is recoded into digits; each selects a multiple of B, and a bit heap adds the
 multiples of all terms. The PEs differ in where carries are propagated, and in the order in which
 the heap is reduced:
 
@@ -14,6 +14,8 @@ OPT1
 OPT2
     As OPT1, and multiples of equal bit weight, of different terms, are reduced together before
     they are shifted to their weight.
+mix
+    As fused, with the roles of A and B swapped: for weights narrower than activations.
 
 Source: "Exploring the Performance Improvement of Tensor Processing Engines through Transformation
 in the Bit-weight Dimension of MACs" (HPCA 2025), sections III and IV. The folding of signs, the
@@ -25,21 +27,28 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import ClassVar, NamedTuple
 
-from amaranth.hdl import Cat, Module, Shape, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Member, Out
 
 from pe.adders import ADDERS, SKLANSKY, add
 from pe.config import choice, integer
-from pe.element import PeConfig, extremes
-from pe.encoders import BoothDigit, booth_digits, ent_decode, ent_digits, multiple
+from pe.element import PeConfig
+from pe.encoders import (
+    BoothDigit,
+    bit_digits,
+    booth_digits,
+    ent_decode,
+    ent_digits,
+    multiple,
+)
 from pe.heap import COUNTERS, DADDA, SCHEDULES, THREE_TWO, BitHeap
 from pe.primitives import Placed, Primitive, Scope
 from pe.running_sum import CarrySave, RunningSum
 from pe.share import share
 from pe.unit import Unit
 
-BOOTH, ENT = "booth", "ent"
-DIGIT_SETS = (BOOTH, ENT)
+BOOTH, ENT, BITS = "booth", "ent", "bits"
+DIGIT_SETS = (BOOTH, ENT, BITS)
 PE, EDGE = "pe", "edge"
 
 _SELECT, _ENCODE, _CARRY_SAVE, _CARRY_PROPAGATE = 2.0, 1.5, 2.5, 7.0
@@ -49,7 +58,10 @@ _SELECT, _ENCODE, _CARRY_SAVE, _CARRY_PROPAGATE = 2.0, 1.5, 2.5, 7.0
 class BitWeightConfig(PeConfig):
     """Base of the PEs that add digits by bit weight."""
 
-    digits: str = choice("digit set of operand A", lambda: DIGIT_SETS, default=BOOTH)
+    recodes_b: ClassVar[bool] = False
+    """Digits are those of B, and select multiples of A; else the other way round."""
+
+    digits: str = choice("digit set of the recoded operand", lambda: DIGIT_SETS, default=BOOTH)
     encoder_at: str = choice(
         "where A is recoded: in each PE, or once at the edge of the engine",
         lambda: (PE, EDGE),
@@ -85,7 +97,7 @@ class BitWeightConfig(PeConfig):
     def code_width(self) -> int:
         if self.encoder_at == PE:
             return self.width_a
-        return len(self.to_code(Signal(self.a_shape)))
+        return len(self.to_code(Signal(self.recoded_shape)))
 
     @property
     def encoder(self) -> type[Unit] | None:
@@ -128,14 +140,35 @@ class BitWeightConfig(PeConfig):
         share(m, platform, section.role, StepSection, section, **inputs, addend=addend, sum=total)
         return total
 
-    def to_code(self, a: Value) -> Value:
-        """Return the code of an element of A, all zeros where it is zero."""
+    @property
+    def recoded_shape(self) -> Shape:
+        """Shape of an element that is recoded."""
+        return self.b_shape if self.recodes_b else self.a_shape
+
+    @property
+    def multiplicand_shape(self) -> Shape:
+        """Shape of an element of which digits select multiples."""
+        return self.a_shape if self.recodes_b else self.b_shape
+
+    @property
+    def digit_bits(self) -> int:
+        """Bits between the weights of two digits."""
+        return 1 if self.digits == BITS else 2
+
+    def to_code(self, element: Value) -> Value:
+        """Return the code of an element, all zeros where it is zero."""
+        signed = self.recoded_shape.signed
+        if self.digits == BITS:
+            return element.as_unsigned()
         if self.digits == ENT:
-            return Cat(*ent_digits(a, self.signed_a))
-        return Cat(Cat(*digit) for digit in booth_digits(a, self.signed_a))
+            return Cat(*ent_digits(element, signed))
+        return Cat(Cat(*digit) for digit in booth_digits(element, signed))
 
     def to_digits(self, code: Value) -> list[BoothDigit]:
         """Return the digits of a code, the lowest first."""
+        if self.digits == BITS:
+            bits = bit_digits(code, self.recoded_shape.signed)
+            return [BoothDigit(bit.nonzero, Const(0, 1), bit.negative) for bit in bits]
         if self.digits == ENT:
             return [ent_decode(code[i : i + 2], code[-1]) for i in range(0, len(code) - 1, 2)]
         return [BoothDigit(*code[i : i + 3]) for i in range(0, len(code), 3)]
@@ -147,25 +180,27 @@ class BitWeightConfig(PeConfig):
             heap = BitHeap(bounds.digits * bounds.period, period=bounds.period)
             spacing = bounds.period
         else:
-            heap, spacing = BitHeap(bounds.width), 2
+            heap, spacing = BitHeap(bounds.width), self.digit_bits
+        recoded, multiplicand = (b, a) if self.recodes_b else (a, b)
+        signed, double = self.multiplicand_shape.signed, self.digits != BITS
         for term, (code, element) in enumerate(
-            zip(self._codes(m, a), _lanes(b, self.terms), strict=True)
+            zip(self._codes(m, recoded), _lanes(multiplicand, self.terms), strict=True)
         ):
             for i, digit in enumerate(self.to_digits(code)):
-                row = multiple(m, f"multiple_{term}_{i}", digit, element, self.signed_b)
+                row = multiple(m, f"multiple_{term}_{i}", digit, element, signed, double)
                 heap.add(row, i * spacing)
                 heap.add_bit(digit.negative, i * spacing)
         # Each row's folded sign is in the constant of the heap that is not cut by weight.
         heap.constant = 0 if self.by_weight else bounds.constant
         return heap
 
-    def _codes(self, m: Module, a: Value) -> list[Value]:
-        lanes = _lanes(a, self.terms)
+    def _codes(self, m: Module, operand: Value) -> list[Value]:
+        lanes = _lanes(operand, self.terms)
         if self.encoder_at == EDGE:
             return lanes
         codes: list[Value] = []
         for term, lane in enumerate(lanes):
-            value = self.to_code(lane.as_signed() if self.signed_a else lane)
+            value = self.to_code(lane.as_signed() if self.recoded_shape.signed else lane)
             code = Signal(len(value), name=f"code_{term}")
             m.d.comb += code.eq(value)
             codes.append(code)
@@ -193,6 +228,25 @@ class FusedConfig(BitWeightConfig):
         heap.add(addend.as_unsigned())
         heap.reduce(m, self.schedule, self.counters)
         return add(m, self.adder, *heap.rows())
+
+
+class MixConfig(FusedConfig):
+    """As fused, but B is recoded: a narrow weight has few digits.
+
+    Source: MixPE (arXiv 2411.16158): products of 8-bit activations and 4-bit weights by shift and
+    add, dequantisation left to the end of a group. Booth digits are ours.
+    """
+
+    kind = "mix"
+    widths = (8, 4)
+    recodes_b = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoder_at != PE:
+            raise ValueError(
+                f"encoder_at: {self.encoder_at!r} is not {PE!r}, all that pe={self.kind} allows"
+            )
 
 
 class Opt1Config(CarrySave, BitWeightConfig):
@@ -340,11 +394,12 @@ class _Bounds(NamedTuple):
 
 @cache
 def _bounds(pe: BitWeightConfig) -> _Bounds:
-    digits = len(pe.to_digits(pe.to_code(Signal(pe.a_shape))))
-    row = pe.width_b + (1 if pe.signed_b else 2)
-    ends_a, ends_b = extremes(pe.width_a, pe.signed_a), extremes(pe.width_b, pe.signed_b)
+    digits = len(pe.to_digits(pe.to_code(Signal(pe.recoded_shape))))
+    multiplicand = pe.multiplicand_shape
+    row = multiplicand.width + (pe.digits != BITS) + (not multiplicand.signed)
+    ends_a, ends_b = pe.ends
     ends = [x * y * pe.terms for x in ends_a for y in ends_b]
-    folded = pe.terms * sum(1 << (2 * i + row - 1) for i in range(digits))
+    folded = pe.terms * sum(1 << (pe.digit_bits * i + row - 1) for i in range(digits))
     bias = 1 << max(folded - 1, -min(ends)).bit_length()
     width = (max(ends) + bias).bit_length()
     return _Bounds(digits, bias, bias - folded, width, (pe.terms << row).bit_length())
@@ -379,7 +434,7 @@ def _join(pe: BitWeightConfig, heap: BitHeap) -> BitHeap:
     joined = BitHeap(bounds.width, bounds.constant)
     for column, bits in enumerate(heap.columns):
         digit, place = divmod(column, bounds.period)
-        if (weight := 2 * digit + place) < bounds.width:
+        if (weight := pe.digit_bits * digit + place) < bounds.width:
             joined.columns[weight] += bits
     return joined
 

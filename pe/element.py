@@ -15,21 +15,34 @@ from pe.config import Config, flag, integer
 from pe.primitives import Placed
 from pe.unit import Unit
 
+Ends = tuple[int, int]
+"""The least and the greatest number that an operand stands for."""
+
+
+INTEGER = "integer"
+"""Format of operands that are two's complement or unsigned."""
+
 
 def accumulator_bits(k: int, width_a: int, width_b: int, signed_a: bool, signed_b: bool) -> int:
-    """Return the least width in bits that holds every sum of `k` products exactly.
+    """Return the least width in bits that holds every sum of `k` products of integers exactly.
 
     The accumulator is signed when either operand is.
     """
-    lowest_a, highest_a = extremes(width_a, signed_a)
-    lowest_b, highest_b = extremes(width_b, signed_b)
-    products = [x * y for x in (lowest_a, highest_a) for y in (lowest_b, highest_b)]
+    return sum_bits(k, extremes(width_a, signed_a), extremes(width_b, signed_b))
+
+
+def sum_bits(k: int, ends_a: Ends, ends_b: Ends) -> int:
+    """Return the least width in bits that holds every sum of `k` products exactly.
+
+    It counts a sign where either operand may be below zero.
+    """
+    products = [x * y for x in ends_a for y in ends_b]
     highest, lowest = k * max(products), k * min(products)
     magnitude = max(highest.bit_length(), (-lowest - 1).bit_length() if lowest < 0 else 0)
-    return magnitude + (signed_a or signed_b)
+    return magnitude + (min(*ends_a, *ends_b) < 0)
 
 
-def extremes(width: int, is_signed: bool) -> tuple[int, int]:
+def extremes(width: int, is_signed: bool) -> Ends:
     """Return the least and the greatest integer of a width in bits."""
     return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if is_signed else (0, (1 << width) - 1)
 
@@ -48,6 +61,11 @@ class PeConfig(Config):
 
     kind: ClassVar[str]
     """How the registry, module names and the command line call it."""
+    widths: ClassVar[tuple[int, int]] = (8, 8)
+    """Bits of an element of A and of B where a user does not say."""
+    format_a: ClassVar[str] = INTEGER
+    format_b: ClassVar[str] = INTEGER
+    """Number format of elements, as golden models call it."""
 
     width_a: int = integer("bits of operand A", 2, 16, default=8)
     width_b: int = integer("bits of operand B", 2, 16, default=8)
@@ -58,14 +76,27 @@ class PeConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        least = accumulator_bits(
-            self.terms, self.width_a, self.width_b, self.signed_a, self.signed_b
-        )
+        least = sum_bits(self.terms, *self.ends)
         if self.width_acc < least:
             raise ValueError(
                 f"width_acc: {self.width_acc} bits cannot hold one step's sum; "
                 f"at least {least} are needed"
             )
+
+    @classmethod
+    def ends_a(cls, shape: Shape, /) -> Ends:
+        """Return the least and the greatest number that an element of A of a shape stands for."""
+        return extremes(shape.width, shape.signed)
+
+    @classmethod
+    def ends_b(cls, shape: Shape, /) -> Ends:
+        """Return the least and the greatest number that an element of B of a shape stands for."""
+        return extremes(shape.width, shape.signed)
+
+    @property
+    def ends(self) -> tuple[Ends, Ends]:
+        """The least and the greatest number that an element of A, and of B, stands for."""
+        return self.ends_a(self.a_shape), self.ends_b(self.b_shape)
 
     @property
     def pe_config(self) -> "PeConfig":

@@ -199,20 +199,24 @@ def placed_ent_digits(m: Module, name: str, value: Value, signed: bool) -> list[
     return [ent_decode(code[2 * i : 2 * i + 2], sign) for i in range(count)]
 
 
-def multiple(m: Module, name: str, digit: BoothDigit, b: Value, signed_b: bool) -> Value:
+def multiple(
+    m: Module, name: str, digit: BoothDigit, b: Value, signed_b: bool, double: bool = True
+) -> Value:
     """Return ``digit * b``, less 1 where the digit is negative, in two's complement.
 
-    It is a bit wider than `b`; where `b` is unsigned the digit's sign stands above that.
+    It is a bit wider than `b` where digits may be `double`; where `b` is unsigned the digit's sign
+    stands above that.
     """
-    single = [*b, b[-1] if signed_b else Const(0, 1)]
-    double = [Const(0, 1), *single]
-    row = Signal(len(single), name=name)
-    m.d.comb += row.eq(
-        Cat(
-            ((x & digit.one) | (y & digit.two)) ^ digit.negative
-            for x, y in zip(single, double, strict=False)
-        )
-    )
+    single = [*b]
+    selected: list[Value] = [x & digit.one for x in single]
+    if double:
+        single.append(b[-1] if signed_b else Const(0, 1))
+        shifted = [Const(0, 1), *single]
+        selected = [
+            (x & digit.one) | (y & digit.two) for x, y in zip(single, shifted, strict=False)
+        ]
+    row = Signal(len(selected), name=name)
+    m.d.comb += row.eq(Cat(bit ^ digit.negative for bit in selected))
     return (row if signed_b else Cat(row, digit.negative)).as_signed()
 
 

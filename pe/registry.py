@@ -3,16 +3,39 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from amaranth.hdl import Shape
+
 from pe.adders import SKLANSKY
-from pe.bit_weight import BOOTH, BitWeightConfig, FusedConfig, Opt1Config, Opt2Config
+from pe.bit_weight import (
+    BOOTH,
+    BitWeightConfig,
+    FusedConfig,
+    MixConfig,
+    Opt1Config,
+    Opt2Config,
+)
+from pe.coded import Fp4Config, ShiftConfig, TernaryConfig
 from pe.config import Config, choice, flag, integer, same_as
-from pe.element import PeConfig
+from pe.element import Ends, PeConfig
 from pe.heap import DADDA, THREE_TWO
 from pe.mac import MacConfig
 
 PES: dict[str, type[PeConfig]] = {
-    pe.kind: pe for pe in (MacConfig, FusedConfig, Opt1Config, Opt2Config)
+    pe.kind: pe
+    for pe in (
+        MacConfig,
+        FusedConfig,
+        Opt1Config,
+        Opt2Config,
+        MixConfig,
+        TernaryConfig,
+        ShiftConfig,
+        Fp4Config,
+    )
 }
+
+DERIVED = 0
+"""Of widths that follow from other parameters."""
 
 PE_OPTIONS = ("digits", "encoder_at", "stages", "schedule", "counters", "adder")
 """Parameters of a PE that not every PE has."""
@@ -28,8 +51,8 @@ class PeChoice(Config):
     """PEs that there are to choose from, by the name of each."""
 
     pe: str = choice("processing element", lambda: PES, default="mac")
-    width_a: int = integer("bits of an element of A", 2, 16, default=8)
-    width_b: int = integer("bits of an element of B", 2, 16, default=8)
+    width_a: int = integer("bits of an element of A; 0: as the PE has it", 0, 16, default=DERIVED)
+    width_b: int = integer("bits of an element of B; 0: as the PE has it", 0, 16, default=DERIVED)
     signed_a: bool = flag("A is two's complement", default=True)
     signed_b: bool = flag("B is two's complement", default=True)
     digits: str = same_as(BitWeightConfig, "digits", default=BOOTH)
@@ -37,6 +60,29 @@ class PeChoice(Config):
     schedule: str = same_as(BitWeightConfig, "schedule", default=DADDA)
     counters: str = same_as(BitWeightConfig, "counters", default=THREE_TWO)
     adder: str = same_as(BitWeightConfig, "adder", default=SKLANSKY)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, width in zip(("width_a", "width_b"), self.pes[self.pe].widths, strict=True):
+            if getattr(self, name) == DERIVED:
+                object.__setattr__(self, name, width)
+
+    @property
+    def ends(self) -> tuple[Ends, Ends]:
+        """The least and the greatest number that an element of A, and of B, stands for."""
+        pe = self.pes[self.pe]
+        a, b = Shape(self.width_a, self.signed_a), Shape(self.width_b, self.signed_b)
+        return pe.ends_a(a), pe.ends_b(b)
+
+    @property
+    def format_a(self) -> str:
+        """Number format of elements of A, as golden models call it."""
+        return self.pes[self.pe].format_a
+
+    @property
+    def format_b(self) -> str:
+        """Number format of elements of B."""
+        return self.pes[self.pe].format_b
 
     def check_options(self) -> None:
         """Refuse an option that the PE does not have.

@@ -21,6 +21,8 @@ def golden_product(config: EngineConfig, a: Matrix, b: Matrix) -> Matrix:
         width_acc=config.width_acc,
         signed_a=config.signed_a,
         signed_b=config.signed_b,
+        format_a=config.format_a,
+        format_b=config.format_b,
     )
 
 

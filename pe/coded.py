@@ -1,0 +1,245 @@
+# amaranth: UnusedElaboratable=no
+"""PEs without a multiplier: operands are codes, and a product is a row that is added or subtracted.
+
+ternary
+    B is 0, 1 or -1: A is added, subtracted or left out.
+shift
+    B is a signed power of two: A is shifted.
+fp4
+    Both are FP4 E2M1 numbers, on a grid of halves: a product is one of few magnitudes.
+
+A row of a product of sign s is ``magnitude ^ s``, and s itself is the carry into the adder, so that
+nothing is negated by an adder of its own.
+
+Sources: MatMul-free LM (arXiv 2406.02528); DeepShift, ShiftAddViT (arXiv 2306.06446); OCP
+Microscaling Formats 1.0. Exact integer sums, and the forms of the codes, are ours.
+"""
+
+from typing import ClassVar, NamedTuple
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.lib.wiring import In, Out
+
+from pe.adders import SKLANSKY, add
+from pe.element import INTEGER, Ends, PeConfig
+from pe.heap import BitHeap
+from pe.primitives import Placed, Primitive, Scope
+from pe.share import share
+from pe.unit import Unit
+
+TERNARY, POWER_OF_TWO, E2M1 = "ternary", "power_of_two", "e2m1"
+
+E2M1_GRID = (0, 1, 2, 3, 4, 6, 8, 12)
+"""Twice the magnitudes of FP4 E2M1, by code."""
+
+
+class Row(NamedTuple):
+    """A product in two parts, which add up to it.
+
+    Attributes
+    ----------
+    value
+        Two's complement.
+    negative
+        1 bit.
+    """
+
+    value: Value
+    negative: Value
+
+
+class CodedConfig(PeConfig):
+    """Base of the PEs whose operands are codes."""
+
+    widths_b: ClassVar[range]
+    """Widths that elements of B may have."""
+    bit_weights = 1
+
+    def __post_init__(self) -> None:
+        for name in ("signed_a", "signed_b"):
+            if self.is_coded(name[-1]) and not getattr(self, name):
+                raise ValueError(f"{name}: False is not true, all that pe={self.kind} allows")
+        if self.width_b not in self.widths_b:
+            least, most = self.widths_b[0], self.widths_b[-1]
+            allowed = f"{least}" if least == most else f"in {least}..{most}"
+            raise ValueError(
+                f"width_b: {self.width_b} is not {allowed}, all that pe={self.kind} allows"
+            )
+        super().__post_init__()
+
+    def is_coded(self, operand: str) -> bool:
+        """Tell whether operand ``"a"`` or ``"b"`` is a code and no integer."""
+        formats = {"a": self.format_a, "b": self.format_b}
+        return formats[operand] != INTEGER
+
+    @property
+    def a_shape(self) -> Shape:
+        return unsigned(self.width_a) if self.is_coded("a") else super().a_shape
+
+    @property
+    def b_shape(self) -> Shape:
+        return unsigned(self.width_b)
+
+    @property
+    def primitives(self) -> tuple[Placed, ...]:
+        reduce = [Placed(Primitive.HALF_REDUCE, Scope.STEP)] if self.terms > 1 else []
+        return (Placed(Primitive.MAP, Scope.TERM), *reduce, Placed(Primitive.ADD, Scope.STEP))
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return (CodedStep(self),)
+
+    def step(self, m: Module, platform: object, a: Value, b: Value, addend: Value) -> Value:
+        total = Signal(self.state_shape)
+        share(m, platform, "step", CodedStep, self, a=a, b=b, addend=addend, sum=total)
+        return total
+
+    def row(self, m: Module, a: Value, b: Value) -> Row:
+        """Return the product of an element of A and one of B."""
+        raise NotImplementedError
+
+
+class TernaryConfig(CodedConfig):
+    """B is -1, 0 or 1: bit 0 of its code says that it is not zero, bit 1 that it is below zero."""
+
+    kind = "ternary"
+    widths = (8, 2)
+    widths_b = range(2, 3)
+    format_b = TERNARY
+
+    @classmethod
+    def ends_b(cls, _shape: Shape, /) -> Ends:
+        return -1, 1
+
+    def row(self, m: Module, a: Value, b: Value) -> Row:
+        nonzero, negative = b[0], b[0] & b[1]
+        bits = Cat((bit ^ b[1]) & nonzero for bit in a)
+        # The sign of an unsigned operand that is subtracted.
+        return Row((bits if self.signed_a else Cat(bits, negative)).as_signed(), negative)
+
+
+class ShiftConfig(CodedConfig):
+    """B is a signed power of two or zero.
+
+    The top bit of its code is the sign, the others are how many places it is below the greatest
+    power; all of them set is zero. Numbers are on the grid of the least power.
+    """
+
+    kind = "shift"
+    widths = (8, 5)
+    widths_b = range(2, 6)
+    format_b = POWER_OF_TWO
+
+    @classmethod
+    def ends_b(cls, shape: Shape, /) -> Ends:
+        greatest = 1 << _top_exponent(shape.width)
+        return -greatest, greatest
+
+    def row(self, m: Module, a: Value, b: Value) -> Row:
+        places, sign = b[:-1], b[-1]
+        zero = places.all()
+        negative = sign & ~zero
+        number = a.as_signed() if self.signed_a else Cat(a, Const(0, 1)).as_signed()
+        # Gated before it is shifted; the sign of A then stands for bits above.
+        operand = Signal(number.shape(), name="operand")
+        shifted = Signal(len(number) + _top_exponent(self.width_b), name="shifted")
+        m.d.comb += [
+            operand.eq(Mux(zero, 0, number)),
+            shifted.eq((operand << ~places)[1 : 1 + len(shifted)]),
+        ]
+        return Row((shifted ^ negative.replicate(len(shifted))).as_signed(), negative)
+
+
+class Fp4Config(CodedConfig):
+    """Both operands are FP4 E2M1 numbers; sums count quarters."""
+
+    kind = "fp4"
+    widths = (4, 4)
+    widths_b = range(4, 5)
+    format_a = E2M1
+    format_b = E2M1
+
+    def __post_init__(self) -> None:
+        if self.width_a != 4:
+            raise ValueError(f"width_a: {self.width_a} is not 4, all that pe={self.kind} allows")
+        super().__post_init__()
+
+    @classmethod
+    def ends_a(cls, _shape: Shape, /) -> Ends:
+        return -E2M1_GRID[-1], E2M1_GRID[-1]
+
+    @classmethod
+    def ends_b(cls, shape: Shape, /) -> Ends:
+        return cls.ends_a(shape)
+
+    def row(self, m: Module, a: Value, b: Value) -> Row:
+        products = Array(Const(x * y, 8) for y in E2M1_GRID for x in E2M1_GRID)
+        magnitude = Signal(8, name="magnitude")
+        negative = a[3] ^ b[3]
+        m.d.comb += magnitude.eq(products[Cat(a[:3], b[:3])])
+        row = Cat(magnitude, Const(0, 1)) ^ negative.replicate(9)
+        return Row(row.as_signed(), negative)
+
+
+def _top_exponent(width: int) -> int:
+    """Return the greatest exponent of a power-of-two code on the grid of the least."""
+    return (1 << (width - 1)) - 2
+
+
+class CodedStep(Unit):
+    """One accumulation step of a PE whose operands are codes.
+
+    Combinational: ``sum = addend + a * b`` modulo ``2**width_acc``, products of all terms added.
+
+    Members
+    -------
+    a, b : In(a_port), In(b_port)
+        Operands.
+    addend, sum : In(state_shape), Out(state_shape)
+        Running sum, before and after.
+    """
+
+    config: CodedConfig
+
+    def __init__(self, config: CodedConfig) -> None:
+        super().__init__(
+            config,
+            {
+                "a": In(config.a_port),
+                "b": In(config.b_port),
+                "addend": In(config.state_shape),
+                "sum": Out(config.state_shape),
+            },
+        )
+
+    @property
+    def name(self) -> str:
+        return f"step_{self.config.name}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        pe = self.config
+        rows = []
+        for term in range(pe.terms):
+            a = self.a.as_unsigned()[term * pe.width_a : (term + 1) * pe.width_a]
+            b = self.b.as_unsigned()[term * pe.width_b : (term + 1) * pe.width_b]
+            rows.append(pe.row(m, a, b))
+        if pe.terms == 1:
+            # The carry-in, as a column below the lowest.
+            (row,) = rows
+            extended = Signal(pe.width_acc, name="extended")
+            total = Signal(1 + pe.width_acc, name="total")
+            m.d.comb += [
+                extended.eq(row.value),
+                total.eq(Cat(row.negative, extended) + Cat(Const(1, 1), self.addend)),
+                self.sum.eq(total[1:]),
+            ]
+            return m
+        heap = BitHeap(pe.width_acc)
+        heap.add(self.addend.as_unsigned())
+        for row in rows:
+            heap.add(row.value)
+            heap.add_bit(row.negative, 0)
+        heap.reduce(m)
+        m.d.comb += self.sum.eq(add(m, SKLANSKY, *heap.rows()))
+        return m
