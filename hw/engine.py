@@ -54,6 +54,8 @@ class EngineConfig(PeChoice):
             )
 
         self.check_options()
+        # Refused here rather than when it is built.
+        _ = self.pe_config
 
     @property
     def terms(self) -> int:

@@ -31,7 +31,7 @@ from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Member, Out
 
 from pe.adders import ADDERS, SKLANSKY, add
-from pe.config import choice, integer
+from pe.config import choice, integer, same_as
 from pe.element import PeConfig
 from pe.encoders import (
     BoothDigit,
@@ -238,8 +238,9 @@ class MixConfig(FusedConfig):
     """
 
     kind = "mix"
-    widths = (8, 4)
     recodes_b = True
+
+    width_b: int = same_as(PeConfig, "width_b", default=4)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,12 +15,13 @@ Sources: MatMul-free LM (arXiv 2406.02528); DeepShift, ShiftAddViT (arXiv 2306.0
 Microscaling Formats 1.0. Exact integer sums, and the forms of the codes, are ours.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Out
 
 from pe.adders import SKLANSKY, add
+from pe.config import same_as
 from pe.element import INTEGER, Ends, PeConfig
 from pe.heap import BitHeap
 from pe.primitives import Placed, Primitive, Scope
@@ -29,8 +30,8 @@ from pe.unit import Unit
 
 TERNARY, POWER_OF_TWO, E2M1 = "ternary", "power_of_two", "e2m1"
 
-E2M1_GRID = (0, 1, 2, 3, 4, 6, 8, 12)
-"""Twice the magnitudes of FP4 E2M1, by code."""
+E2M1_GREATEST = 12
+"""Twice the greatest FP4 E2M1 number."""
 
 
 class Row(NamedTuple):
@@ -51,20 +52,12 @@ class Row(NamedTuple):
 class CodedConfig(PeConfig):
     """Base of the PEs whose operands are codes."""
 
-    widths_b: ClassVar[range]
-    """Widths that elements of B may have."""
     bit_weights = 1
 
     def __post_init__(self) -> None:
         for name in ("signed_a", "signed_b"):
             if self.is_coded(name[-1]) and not getattr(self, name):
                 raise ValueError(f"{name}: False is not true, all that pe={self.kind} allows")
-        if self.width_b not in self.widths_b:
-            least, most = self.widths_b[0], self.widths_b[-1]
-            allowed = f"{least}" if least == most else f"in {least}..{most}"
-            raise ValueError(
-                f"width_b: {self.width_b} is not {allowed}, all that pe={self.kind} allows"
-            )
         super().__post_init__()
 
     def is_coded(self, operand: str) -> bool:
@@ -103,9 +96,10 @@ class TernaryConfig(CodedConfig):
     """B is -1, 0 or 1: bit 0 of its code says that it is not zero, bit 1 that it is below zero."""
 
     kind = "ternary"
-    widths = (8, 2)
-    widths_b = range(2, 3)
+    allowed_widths = (range(2, 17), range(2, 3))
     format_b = TERNARY
+
+    width_b: int = same_as(PeConfig, "width_b", default=2)
 
     @classmethod
     def ends_b(cls, _shape: Shape, /) -> Ends:
@@ -126,9 +120,10 @@ class ShiftConfig(CodedConfig):
     """
 
     kind = "shift"
-    widths = (8, 5)
-    widths_b = range(2, 6)
+    allowed_widths = (range(2, 17), range(2, 6))
     format_b = POWER_OF_TWO
+
+    width_b: int = same_as(PeConfig, "width_b", default=5)
 
     @classmethod
     def ends_b(cls, shape: Shape, /) -> Ends:
@@ -154,31 +149,34 @@ class Fp4Config(CodedConfig):
     """Both operands are FP4 E2M1 numbers; sums count quarters."""
 
     kind = "fp4"
-    widths = (4, 4)
-    widths_b = range(4, 5)
+    allowed_widths = (range(4, 5), range(4, 5))
     format_a = E2M1
     format_b = E2M1
 
-    def __post_init__(self) -> None:
-        if self.width_a != 4:
-            raise ValueError(f"width_a: {self.width_a} is not 4, all that pe={self.kind} allows")
-        super().__post_init__()
+    width_a: int = same_as(PeConfig, "width_a", default=4)
+    width_b: int = same_as(PeConfig, "width_b", default=4)
 
     @classmethod
     def ends_a(cls, _shape: Shape, /) -> Ends:
-        return -E2M1_GRID[-1], E2M1_GRID[-1]
+        return -E2M1_GREATEST, E2M1_GREATEST
 
     @classmethod
     def ends_b(cls, shape: Shape, /) -> Ends:
         return cls.ends_a(shape)
 
     def row(self, m: Module, a: Value, b: Value) -> Row:
-        products = Array(Const(x * y, 8) for y in E2M1_GRID for x in E2M1_GRID)
         magnitude = Signal(8, name="magnitude")
         negative = a[3] ^ b[3]
-        m.d.comb += magnitude.eq(products[Cat(a[:3], b[:3])])
+        (number_a, shift_a), (number_b, shift_b) = _significand(a), _significand(b)
+        m.d.comb += magnitude.eq((number_a * number_b) << (shift_a + shift_b))
         row = Cat(magnitude, Const(0, 1)) ^ negative.replicate(9)
         return Row(row.as_signed(), negative)
+
+
+def _significand(code: Value) -> tuple[Value, Value]:
+    """Return what is shifted to make the magnitude of an E2M1 number, and by how much."""
+    mantissa, exponent = code[0], code[1:3]
+    return Cat(mantissa, exponent.any()), Mux(exponent.any(), exponent - 1, 0)[:2]
 
 
 def _top_exponent(width: int) -> int:

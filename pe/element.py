@@ -61,8 +61,8 @@ class PeConfig(Config):
 
     kind: ClassVar[str]
     """How the registry, module names and the command line call it."""
-    widths: ClassVar[tuple[int, int]] = (8, 8)
-    """Bits of an element of A and of B where a user does not say."""
+    allowed_widths: ClassVar[tuple[range, range]] = (range(2, 17), range(2, 17))
+    """Bits that an element of A, and of B, may have."""
     format_a: ClassVar[str] = INTEGER
     format_b: ClassVar[str] = INTEGER
     """Number format of elements, as golden models call it."""
@@ -76,12 +76,28 @@ class PeConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check_widths(self.width_a, self.width_b)
         least = sum_bits(self.terms, *self.ends)
         if self.width_acc < least:
             raise ValueError(
                 f"width_acc: {self.width_acc} bits cannot hold one step's sum; "
                 f"at least {least} are needed"
             )
+
+    @classmethod
+    def check_widths(cls, width_a: int, width_b: int) -> None:
+        """Refuse operands that the PE does not take.
+
+        Raises
+        ------
+        ValueError
+            Naming the widths that it does.
+        """
+        for name, width, allowed in zip("ab", (width_a, width_b), cls.allowed_widths, strict=True):
+            if width not in allowed:
+                least, most = allowed[0], allowed[-1]
+                text = f"{least}" if least == most else f"in {least}..{most}"
+                raise ValueError(f"width_{name}: {width} is not {text}, as pe={cls.kind} allows")
 
     @classmethod
     def ends_a(cls, shape: Shape, /) -> Ends:

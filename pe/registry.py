@@ -63,9 +63,11 @@ class PeChoice(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, width in zip(("width_a", "width_b"), self.pes[self.pe].widths, strict=True):
+        pe = self.pes[self.pe]
+        for name in ("width_a", "width_b"):
             if getattr(self, name) == DERIVED:
-                object.__setattr__(self, name, width)
+                object.__setattr__(self, name, pe.__dataclass_fields__[name].default)
+        pe.check_widths(self.width_a, self.width_b)
 
     @property
     def ends(self) -> tuple[Ends, Ends]:

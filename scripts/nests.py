@@ -31,14 +31,19 @@ in the Bit-weight Dimension of MACs*, HPCA 2025 (arXiv 2503.06342).
 | `fused` | product and running sum in one bit heap, one addition with carry propagation a step |
 | `opt1` | the running sum in carry-save form; carries are propagated once a result |
 | `opt2` | as OPT1; rows of equal bit weight are compressed, over K, before they are shifted |
+| `mix` | as fused, but B is recoded: 4-bit weights (MixPE, arXiv 2411.16158) |
+| `ternary` | B is -1, 0 or 1: A is added, subtracted or left out |
+| `shift` | B is a signed power of two: A is shifted |
+| `fp4` | A and B are FP4 E2M1 numbers, sums exact |
 | `opt3` | a non-zero digit of B a cycle, the time depends on the operands; an encoder in each PE |
 | `opt4c` | as OPT3, the encoder shared by a column of PEs |
 | `opt4e` | as OPT4C, a digit of each bit weight a cycle, of any of four elements |
 | `laconic` | of 16 lanes a power of two of A times one of B a cycle (ISCA 2019) |
 
 `-s encoder_at=edge` recodes A once at the edge of an engine, for all PEs that share it;
-`-s digits=ent` takes EN-T digits instead of Booth's; `-s stages=N` pipelines a PE; `schedule`,
-`counters` and `adder` choose compressor trees and carry-propagate adders.
+`-s digits=ent` takes EN-T digits instead of Booth's, `digits=bits` plain bits; `-s stages=N`
+pipelines a PE; `schedule`, `counters` and `adder` choose compressor trees and carry-propagate
+adders.
 
 ## Operations of a MAC
 
@@ -74,7 +79,7 @@ def _pes(design: Design) -> list[tuple[str, dict[str, Any]]]:
     assert issubclass(design.config, EngineConfig)
     for name, config in design.config.pes.items():
         found.append((f"`{name}`", {"pe": name}))
-        if issubclass(config, BitWeightConfig):
+        if issubclass(config, BitWeightConfig) and not config.recodes_b:
             found.append((f"`{name}`, edge", {"pe": name, "encoder_at": EDGE}))
     return found
 

@@ -16,12 +16,14 @@ from circuits import Circuit, machines, modulo, random_bits, run, total
 from helpers import random_generator
 
 from pe.bit_weight import (
+    BITS,
     BOOTH,
     DIGIT_SETS,
     EDGE,
     ENT,
     BitWeightConfig,
     FusedConfig,
+    MixConfig,
     Opt1Config,
     Opt2Config,
 )
@@ -31,7 +33,7 @@ from pe.mac import MacConfig
 from pe.processing_element import ProcessingElement
 from scripts.ppa.aig import Bits, Machine, pack
 
-CONFIGS = (FusedConfig, Opt1Config, Opt2Config)
+CONFIGS = (FusedConfig, Opt1Config, Opt2Config, MixConfig)
 SIGNS = list(product((False, True), repeat=2))
 
 SETS = 128
@@ -54,6 +56,10 @@ def cases(kind: type[PeConfig]) -> list[PeConfig]:
     found += [
         pe(kind, 12, width_a=5, width_b=4, signed_a=a, signed_b=b, digits=ENT, stages=stages)
         for stages, (a, b) in enumerate(SIGNS)
+    ]
+    found += [
+        pe(kind, width_a=5, width_b=4, signed_a=a, signed_b=b, digits=BITS, terms=1 + a)
+        for a, b in SIGNS
     ]
     found += [pe(kind, 0, width_a=6, width_b=3, terms=t, stages=s) for t, s in [(3, 1), (4, 2)]]
     return [
@@ -135,14 +141,14 @@ def test_every_sequence_is_accumulated(kind: type[PeConfig], tmp_path: Path) -> 
         check(config, machine, rng)
 
 
-@pytest.mark.parametrize("kind", CONFIGS, ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("kind", [FusedConfig, Opt1Config, Opt2Config], ids=lambda kind: kind.kind)
 def test_codes_from_the_edge(kind: type[BitWeightConfig], tmp_path: Path) -> None:
     """Digits that come from elsewhere give the sums that digits of the PE's own give."""
     rng = random_generator()
     configs = [
         kind(width_a=width, width_b=5, width_acc=24, signed_a=signed, terms=2, digits=digits,
              encoder_at=EDGE)
-        for width, signed, digits in [(4, False, BOOTH), (5, True, ENT)]
+        for width, signed, digits in [(4, False, BOOTH), (5, True, ENT), (3, True, BITS)]
     ]  # fmt: skip
     circuits = []
     for config in configs:

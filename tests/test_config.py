@@ -13,7 +13,7 @@ from hw.engine import EngineConfig
 from pe.config import Config, allowed_text, choice, flag, integer, nearest, nested, parameters
 from pe.element import PeConfig, accumulator_bits
 from pe.mac import MacConfig
-from pe.registry import PE_OPTIONS
+from pe.registry import PE_OPTIONS, PES
 
 
 class Inner(Config):
@@ -146,8 +146,30 @@ def test_accumulator_bits_are_the_least_that_hold_every_sum(
 
 def test_derived_accumulator_width() -> None:
     assert EngineConfig().width_acc == 8 + 8 + 16
-    assert EngineConfig(width_a=4, width_b=5, k_max=100).width_acc == 4 + 5 + 7
-    assert EngineConfig(width_a=4, width_b=5, k_max=1).width_acc == 4 + 5
+    assert EngineConfig(width_a=4, width_b=5, k_max=100).width_acc == 4 + 5 + 7 - 1
+    assert EngineConfig(width_a=4, width_b=5, k_max=1).width_acc == 4 + 5 - 1 + 1
+    assert EngineConfig(pe="ternary", k_max=100).width_acc == 8 + 7
+    assert EngineConfig(pe="fp4", k_max=32).width_acc == 14
+
+
+def test_a_pe_chooses_widths_that_are_not_given() -> None:
+    widths = {name: (c := EngineConfig(pe=name)).width_b * 100 + c.width_a for name in PES}
+    assert widths["mac"] == widths["opt1"] == 808
+    assert (widths["mix"], widths["ternary"], widths["shift"], widths["fp4"]) == (
+        408,
+        208,
+        508,
+        404,
+    )
+    for settings, message in (
+        ({"pe": "ternary", "width_b": 8}, "width_b: 8 is not 2, as pe=ternary allows"),
+        ({"pe": "shift", "width_b": 8}, "width_b: 8 is not in 2..5, as pe=shift allows"),
+        ({"pe": "mac", "width_b": 1}, "width_b: 1 is not in 2..16, as pe=mac allows"),
+        ({"pe": "fp4", "signed_a": False}, "signed_a: False is not true, all that pe=fp4 allows"),
+        ({"pe": "mix", "encoder_at": "edge"}, "encoder_at: 'edge' is not 'pe', all that pe=mix"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+            EngineConfig(**settings)
 
 
 def test_an_accumulator_that_could_overflow() -> None:

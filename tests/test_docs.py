@@ -20,7 +20,7 @@ def test_design_table() -> None:
 
 
 def test_every_engine_of_every_pe_is_in_the_table() -> None:
-    head, *rows = re.findall(r"^\| (?:`(\w+)`|engine) \|((?: [^|]+ \|){8})$", README, re.MULTILINE)
+    head, *rows = re.findall(r"^\| (?:`(\w+)`|engine) \|((?: [^|]+ \|){8,})$", README, re.MULTILINE)
     pes = re.findall(r"`(\w+)`", head[1])
     engines = {d.name: d.config for d in DESIGNS.values() if d.kind is Kind.GEMM_ENGINE}
     assert [name for name, _ in rows] == list(engines)

@@ -21,10 +21,11 @@ from helpers import (
     random_products,
 )
 
+from golden.codes import numbers
 from hw.catalog import DESIGNS, Design, Kind
 from hw.engine import GemmEngine
 from pe.config import Config
-from pe.element import accumulator_bits
+from pe.element import INTEGER
 from pe.registry import PES
 from sim.simulate import Outcome, run_products
 
@@ -51,10 +52,9 @@ class Case:
     stages: int = 0
 
     def config(self, design: Design) -> Config:
-        width_acc = self.spare + accumulator_bits(
-            self.k_max, self.width_a, self.width_b, self.signed_a, self.signed_b
-        )
-        return config_of(design, **{**vars(self), "width_acc": width_acc, "depth": DEPTH})
+        settings = {**vars(self), "width_acc": 0, "depth": DEPTH}
+        least = parameters_of(config_of(design, **settings))["width_acc"]
+        return config_of(design, **{**settings, "width_acc": self.spare + least})
 
     def __str__(self) -> str:
         signs = "".join("us"[signed] for signed in (self.signed_a, self.signed_b))
@@ -70,7 +70,15 @@ SIZES = [
     Case(2, 5, 16, 16, True, True, k_max=24),
 ]
 PE_CASES = [
-    *(Case(3, 2, 7, 5, False, False, k_max=21, spare=3, pe=pe, lanes=2) for pe in PES),
+    *(
+        Case(3, 2, *operands, k_max=21, spare=3, pe=name, lanes=2)
+        for name, pe in PES.items()
+        for operands in [
+            (7, 5, False, False)
+            if pe.format_b == INTEGER
+            else (pe().width_a, pe().width_b, True, True)
+        ]
+    ),
     Case(2, 3, 8, 8, True, True, 40, spare=11, pe="opt1", lanes=4, encoder_at="edge", stages=1),
     Case(3, 1, 8, 6, True, False, 17, pe="opt2", lanes=4, encoder_at="edge", stages=3),
     Case(1, 2, 8, 8, True, True, 17, pe="opt1", lanes=3, digits="ent", encoder_at="edge"),
@@ -100,12 +108,21 @@ def extremes(width: int, signed: bool) -> tuple[int, int]:
     return (-(1 << width - 1), (1 << width - 1) - 1) if signed else (0, (1 << width) - 1)
 
 
+def extreme_codes(form: str, width: int, signed: bool) -> list[int]:
+    """Return the codes of the least and of the greatest number of a format."""
+    low, high = extremes(width, signed)
+    codes = np.arange(low, high + 1)
+    values = numbers(codes, form, width)
+    return [int(codes[values.argmin()]), int(codes[values.argmax()])]
+
+
 def corners(case: Case, m: int, n: int) -> list[Product]:
     """All least and all greatest operands, as many as the accumulator must hold."""
+    pe = PES[case.pe]
     return [
         (np.full((m, case.k_max), a, np.int64), np.full((case.k_max, n), b, np.int64))
-        for a in extremes(case.width_a, case.signed_a)
-        for b in extremes(case.width_b, case.signed_b)
+        for a in extreme_codes(pe.format_a, case.width_a, case.signed_a)
+        for b in extreme_codes(pe.format_b, case.width_b, case.signed_b)
     ]
 
 
@@ -171,6 +188,10 @@ def test_power_up_state_does_not_show(name: str, tmp_path: Path) -> None:
 def test_extremes_reach_the_bound_of_the_accumulator(name: str, case: Case) -> None:
     """Or else the tests above do not say that it is wide enough."""
     shape = engine_of(DESIGNS[name], case.config(DESIGNS[name])).config.pe_config.accumulator_shape
-    sums = [int((a @ b).flat[0]) for a, b in corners(case, 1, 1)]
+    pe = PES[case.pe]
+    sums = [
+        int((numbers(a, pe.format_a, case.width_a) @ numbers(b, pe.format_b, case.width_b)).flat[0])
+        for a, b in corners(case, 1, 1)
+    ]
     low, high = extremes(shape.width - 1 - case.spare, shape.signed)
     assert min(sums) < low or max(sums) > high

@@ -13,6 +13,7 @@ from hw.catalog import DESIGNS, Kind
 from hw.emit import emit
 from hw.engine import EngineConfig, GemmEngine
 from hw.nest import Dimension, Nest, Order
+from pe.element import INTEGER
 from pe.primitives import Primitive
 from pe.registry import PES
 from scripts.nests import page
@@ -55,7 +56,8 @@ def run(nest: Nest, sizes: dict[Dimension, int]) -> dict[Primitive, int]:
 @given(m=extent, k=extent, n=extent)
 def test_counts_are_those_of_loops_that_run(name: str, pe: str, m: int, k: int, n: int) -> None:
     lanes = min(2, getattr(PES_OF[name][pe], "most_terms", 2))
-    nest = engine_of(name, pe=pe, rows=2, cols=3, lanes=lanes, depth=4, width_a=4, width_b=4).nest
+    widths = {} if PES_OF[name][pe].format_b != INTEGER else {"width_a": 4, "width_b": 4}
+    nest = engine_of(name, pe=pe, rows=2, cols=3, lanes=lanes, depth=4, **widths).nest
     sizes = {Dimension.M: m, Dimension.K: k, Dimension.N: n}
     assert nest.counts(m, k, n) == run(nest, sizes)
     for primitive, count in nest.counts(m, k, n).items():
