@@ -43,6 +43,8 @@ class PortField(NamedTuple):
         Numbers side by side.
     weights
         Of the port's bits, as exponents of 2, where they are a redundant form of the number.
+    form
+        What a number stands for: itself, or what `golden.codes` says.
     """
 
     name: str
@@ -50,6 +52,7 @@ class PortField(NamedTuple):
     signed: bool
     lanes: int = 1
     weights: tuple[int, ...] = ()
+    form: str = "integer"
 
     @property
     def bits(self) -> int:

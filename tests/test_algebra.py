@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from helpers import SEED
 
-from pe.bit_weight import FusedConfig, Opt1Config, Opt2Config
+from golden.gemm import wrap
+from pe.bit_weight import FusedConfig, MixConfig, Opt1Config, Opt2Config
 from pe.element import PeConfig
 from pe.mac import MacConfig
 from scripts.ppa import algebra
@@ -23,6 +24,7 @@ SMALL = [
     FusedConfig(width_a=3, width_b=3, width_acc=7, signed_a=False),
     FusedConfig(width_a=3, width_b=3, width_acc=6, digits="ent"),
     Opt1Config(width_a=3, width_b=3, width_acc=7, encoder_at="edge"),
+    MixConfig(width_a=3, width_b=3, width_acc=7, digits="bits"),
     Opt2Config(width_a=2, width_b=2, width_acc=6, terms=2, signed_b=False),
 ]
 
@@ -37,9 +39,18 @@ def verdict(graph: Graph, total: Word, addend: Word, terms: list[Term], weights:
     return "proved"
 
 
+def term(a: Word, b: Word, signed_a: bool, signed_b: bool) -> Term:
+    return Term(
+        a,
+        b,
+        wrap(np.arange(1 << len(a)), len(a), signed_a),
+        wrap(np.arange(1 << len(b)), len(b), signed_b),
+    )
+
+
 def terms_of(pe: PeConfig, a: Word, b: Word) -> list[Term]:
     return [
-        Term(
+        term(
             a[t * pe.width_a : (t + 1) * pe.width_a],
             b[t * pe.width_b : (t + 1) * pe.width_b],
             pe.signed_a,
@@ -124,7 +135,7 @@ def test_words(width: int, expected: str, monkeypatch: pytest.MonkeyPatch) -> No
     a, b, addend = graph.input(4), graph.input(4), graph.input(12)
     word = multiplied(graph, a + [a[3]] * (width - 4), b + [b[3]] * (width - 4), width)
     total = graph.add(addend, word + [word[-1]] * (12 - width))
-    found = verdict(graph, total, addend, [Term(a, b, True, True)], list(range(12)))
+    found = verdict(graph, total, addend, [term(a, b, True, True)], list(range(12)))
     assert (found == "proved") == (expected == "proved")
 
 
@@ -135,7 +146,7 @@ def test_heaps(width: int, expected: str, monkeypatch: pytest.MonkeyPatch) -> No
     graph = Graph()
     words = [graph.input(3) for _ in range(4)]
     addend = graph.input(10)
-    terms = [Term(words[0], words[1], False, False), Term(words[2], words[3], False, False)]
+    terms = [term(words[0], words[1], False, False), term(words[2], words[3], False, False)]
     rows = [
         ([FALSE] * place + [graph.both(bit, other) for other in term.a] + [FALSE] * 10)[:width]
         for term in terms
@@ -179,8 +190,8 @@ def test_a_sampled_counterexample_is_shown() -> None:
     a, b, addend = graph.input(4), graph.input(4), graph.input(8)
     total = graph.add(addend, multiplied(graph, a, b, 8))
     sums = [list(zip(word, range(8), strict=True)) for word in (total, addend)]
-    adds_products(graph, sums[0], sums[1], [Term(a, b, False, False)], 8, 10)
+    adds_products(graph, sums[0], sums[1], [term(a, b, False, False)], 8, 10)
     with pytest.raises(Refuted, match="first at a="):
-        adds_products(graph, sums[0], sums[1], [Term(a, b, True, False)], 8, 10)
+        adds_products(graph, sums[0], sums[1], [term(a, b, True, False)], 8, 10)
     with pytest.raises(Undecided, match="addend is no input"):
-        adds_products(graph, sums[0], sums[0], [Term(a, b, True, False)], 8, 10)
+        adds_products(graph, sums[0], sums[0], [term(a, b, True, False)], 8, 10)

@@ -28,40 +28,39 @@ from scripts.ppa.sat import Refuted, Undecided, same
 
 _SAMPLES = 4096
 _FEW_B = 3
+_SHORT_B = 5
 _FEW_ADDEND = 12
 _EXACT = 64
 """Bits of sums that are never reduced modulo a power of 2: they stay far below."""
 
 Column = npt.NDArray[np.uint64]
+Numbers = npt.NDArray[np.int64]
 Key = tuple[int | None, frozenset[int]]
 Triple = tuple[int, int, int]
 
 
 class Term(NamedTuple):
-    """Operands of one product: inputs of a graph, and whether they are two's complement."""
+    """Operands of one product: inputs of a graph, and the numbers that their codes stand for.
+
+    Attributes
+    ----------
+    a, b
+        Bits of the operands.
+    numbers_a, numbers_b
+        int64 arrays of as many numbers as there are codes.
+    """
 
     a: Word
     b: Word
-    signed_a: bool
-    signed_b: bool
+    numbers_a: Numbers
+    numbers_b: Numbers
 
     @property
     def extremes(self) -> tuple[int, int]:
         """Least and greatest product."""
-        products = [
-            x * y
-            for x in _extremes(len(self.a), self.signed_a)
-            for y in _extremes(len(self.b), self.signed_b)
-        ]
+        ends = ((int(x.min()), int(x.max())) for x in (self.numbers_a, self.numbers_b))
+        products = [x * y for x, y in itertools.product(*ends)]
         return min(products), max(products)
-
-
-def _extremes(width: int, signed: bool) -> tuple[int, int]:
-    return (-(1 << (width - 1)), (1 << (width - 1)) - 1) if signed else (0, (1 << width) - 1)
-
-
-def _weights(width: int, signed: bool) -> list[int]:
-    return [-(1 << i) if signed and i == width - 1 else 1 << i for i in range(width)]
 
 
 @dataclass
@@ -122,12 +121,15 @@ class _Polynomial:
         self.add((None, frozenset()), np.full(1, value % (1 << 64), np.uint64))
 
     def add_product(self, index: int, term: Term, factor: int) -> None:
-        codes = np.arange(1 << len(term.a), dtype=np.uint64)
-        value = np.zeros_like(codes)
-        for i, weight in enumerate(_weights(len(term.a), term.signed_a)):
-            value += (codes >> np.uint64(i) & np.uint64(1)) * _wrapped(weight)
-        for literal, weight in zip(term.b, _weights(len(term.b), term.signed_b), strict=True):
-            self.add((index, frozenset([literal >> 1])), value * _wrapped(weight * factor))
+        value = term.numbers_a.astype(np.uint64)
+        # From numbers to coefficients: what a bit of B adds, one bit at a time.
+        coefficients = term.numbers_b.copy()
+        for i in range(len(term.b)):
+            halves = coefficients.reshape(-1, 2, 1 << i)
+            halves[:, 1] -= halves[:, 0]
+        for code in np.flatnonzero(coefficients).tolist():
+            bits = frozenset(x >> 1 for i, x in enumerate(term.b) if code >> i & 1)
+            self.add((index, bits), value * _wrapped(int(coefficients[code]) * factor))
 
     def constant(self) -> int | None:
         """Return the value of a polynomial that depends on no bit, else `None`."""
@@ -206,14 +208,11 @@ class _Proof:
         self.operands: list[tuple[Column, Column]] = []
         for term in terms:
             columns = []
-            for word, signed in ((term.a, term.signed_a), (term.b, term.signed_b)):
-                codes = _operand_samples(rng, len(word), signed)
+            for word, numbers in ((term.a, term.numbers_a), (term.b, term.numbers_b)):
+                codes = _operand_samples(rng, numbers)
                 for literal, bits in zip(word, pack(codes, len(word)), strict=True):
                     self.samples[literal >> 1] = int.from_bytes(bits.tobytes(), "little")
-                value = np.zeros(_SAMPLES, np.uint64)
-                for i, weight in enumerate(_weights(len(word), signed)):
-                    value += (codes >> i & 1).astype(np.uint64) * _wrapped(weight)
-                columns.append(value)
+                columns.append(numbers[codes].astype(np.uint64))
             self.operands.append((columns[0], columns[1]))
         self.inputs: dict[int, int | None] = {literal >> 1: None for literal in addend}
         for index, term in enumerate(terms):
@@ -602,7 +601,11 @@ class _Proof:
         owner, sources = self._owner(node), self.sources[node]
         if owner == (None,):
             return sources.bit_count() <= _FEW_ADDEND
-        return owner is not None and (sources & self.b_bits).bit_count() <= _FEW_B
+        if owner is None:
+            return False
+        # A short B, which may be a code, as a whole.
+        few = _SHORT_B if all(len(term.b) <= _SHORT_B for term in self.terms) else _FEW_B
+        return (sources & self.b_bits).bit_count() <= few
 
     def _expand(self, node: int, coefficient: int, found: _Polynomial) -> None:
         """Add a node times a coefficient to a polynomial."""
@@ -705,10 +708,10 @@ class _Step(NamedTuple):
     rows: tuple[int, int] | None
 
 
-def _operand_samples(rng: np.random.Generator, width: int, signed: bool) -> npt.NDArray[np.int64]:
-    """Random codes of an operand, the extremes and zero among them often."""
-    codes = rng.integers(0, 1 << width, _SAMPLES)
-    corners = np.array([*_extremes(width, signed), 0]) & ((1 << width) - 1)
+def _operand_samples(rng: np.random.Generator, numbers: Numbers) -> Numbers:
+    """Random codes of an operand, those of the extremes and of zero often."""
+    codes = rng.integers(0, len(numbers), _SAMPLES)
+    corners = [numbers.argmin(), numbers.argmax(), np.abs(numbers).argmin()]
     return np.where(rng.random(_SAMPLES) < 0.25, rng.choice(corners, _SAMPLES), codes)
 
 

@@ -19,6 +19,7 @@ from hw.emit import emit
 from hw.yosys import run_yosys
 from pe.addition import Adder, CompressorTree
 from pe.bit_weight import StepSection
+from pe.coded import CodedStep
 from pe.config import Config
 from pe.element import PeConfig
 from pe.mac import MultiplyAdd
@@ -152,6 +153,9 @@ def _contract(subject: _Subject, seconds: float) -> Callable[[Machine], str] | N
         case Adder() | CompressorTree():
             return lambda machine: sum_is_specified(machine, ports, seconds)
         case ProcessingElement():
+            pe = unit.pe
+            for name, form in (("a", pe.format_a), ("b", pe.format_b)):
+                ports[name] = ports[name]._replace(form=form)
             return lambda machine: accumulator_is_specified(machine, unit.latency, ports, seconds)
     return None
 
@@ -159,11 +163,11 @@ def _contract(subject: _Subject, seconds: float) -> Callable[[Machine], str] | N
 def _step(pe: PeConfig, seconds: float) -> Proof:
     """Prove the accumulation step of a PE."""
     name = f"{', '.join(unit.name for unit in _units(pe))}: RTL = specification"
-    if not all(isinstance(unit, MultiplyAdd | StepSection) for unit in pe.units):
+    if not all(isinstance(unit, MultiplyAdd | StepSection | CodedStep) for unit in pe.units):
         return Proof(name, "products in simulation", "not proved: no proof method", 0.0)
     ports = {
-        "a": PortField("a", pe.width_a, pe.signed_a, pe.terms),
-        "b": PortField("b", pe.width_b, pe.signed_b, pe.terms),
+        "a": PortField("a", pe.width_a, pe.signed_a, pe.terms, form=pe.format_a),
+        "b": PortField("b", pe.width_b, pe.signed_b, pe.terms, form=pe.format_b),
         "sum": PortField("sum", pe.width_acc, False, weights=pe.state_weights),
     }
     return _timed(name, "algebra", lambda: step_is_specified(step_machine(pe), ports, seconds))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from golden.codes import numbers
 from golden.gemm import wrap
 from scripts.ppa.aig import (
     FALSE,
@@ -133,7 +134,8 @@ def _same_everywhere(graph: Graph, left: Word, right: Word, what: str) -> None:
 
 def _numbers(codes: np.ndarray, field: PortField) -> np.ndarray:
     """Return the numbers [codes, lanes] at a port."""
-    return wrap(codes[:, None] >> np.arange(field.lanes) * field.width, field.width, field.signed)
+    elements = codes[:, None] >> np.arange(field.lanes) * field.width
+    return numbers(wrap(elements, field.width, field.signed), field.form, field.width)
 
 
 def number(graph: Graph, bits: Word, weights: Sequence[int]) -> Word:
@@ -202,7 +204,11 @@ def _terms(ports: Ports, a: Word, b: Word) -> list[Term]:
         [word[i : i + ports[name].width] for i in range(0, len(word), ports[name].width)]
         for name, word in (("a", a), ("b", b))
     ]
-    return [Term(x, y, ports["a"].signed, ports["b"].signed) for x, y in zip(*lanes, strict=True)]
+    tables = [
+        _numbers(np.arange(1 << field.width), field._replace(lanes=1))[:, 0]
+        for field in (ports["a"], ports["b"])
+    ]
+    return [Term(x, y, *tables) for x, y in zip(*lanes, strict=True)]
 
 
 def weights_of(port: PortField) -> Sequence[int]:
