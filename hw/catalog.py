@@ -25,6 +25,7 @@ from pe.encoders import (
 )
 from pe.mac import MacConfig, MultiplyAdd
 from pe.processing_element import ProcessingElement, ProcessingElementConfig
+from pe.switchable import SwitchableConfig, SwitchablePe
 from pe.unit import Unit
 
 
@@ -99,6 +100,15 @@ DESIGNS: dict[str, Design] = {
             golden="golden.mac:multiply_accumulate",
             source=f"{_TPE}, sections III and IV",
             summary="any PE by itself, its running sum in the form that it keeps it in",
+        ),
+        Design(
+            name="switchable_pe",
+            kind=Kind.FUNCTION_UNIT,
+            config=SwitchableConfig,
+            component=SwitchablePe,
+            golden="golden.switchable:accumulate_halves",
+            source="MixPE, arXiv 2411.16158; the split of the accumulator is ours",
+            summary="W8A8 or twice W4A8 PE, chosen from cycle to cycle",
         ),
         Design(
             name="compressor_tree",

@@ -107,7 +107,7 @@ class TernaryConfig(CodedConfig):
 
     def row(self, m: Module, a: Value, b: Value) -> Row:
         nonzero, negative = b[0], b[0] & b[1]
-        bits = Cat((bit ^ b[1]) & nonzero for bit in a)
+        bits = (a ^ b[1].replicate(len(a))) & nonzero.replicate(len(a))
         # The sign of an unsigned operand that is subtracted.
         return Row((bits if self.signed_a else Cat(bits, negative)).as_signed(), negative)
 

@@ -104,7 +104,26 @@ def booth_digits(value: Value, signed: bool) -> list[BoothDigit]:
 
 def _booth_vectors(value: Value, signed: bool) -> BoothDigit:
     """Return the code of all digits, a bit for each."""
-    bits = Cat(Const(0, 1), _extended(value, signed, 2 * digits(len(value), signed, BOOTH)))
+    return _recoded(
+        Cat(Const(0, 1), _extended(value, signed, 2 * digits(len(value), signed, BOOTH)))
+    )
+
+
+def booth_digits_above(overlap: Value, value: Value) -> list[BoothDigit]:
+    """Return the modified Booth digits of ``value + overlap``, least significant first.
+
+    Parameters
+    ----------
+    overlap
+        1 bit: the top one of digits below.
+    value
+        An even number of bits, two's complement.
+    """
+    return [BoothDigit(*bits) for bits in zip(*_recoded(Cat(overlap, value)), strict=True)]
+
+
+def _recoded(bits: Value) -> BoothDigit:
+    """Return the code of all digits of an odd number of bits, the lowest below the first digit."""
     low, middle, high = bits[:-1:2], bits[1::2], bits[2::2]
     one = middle ^ low
     return BoothDigit(one, two=~one & (high ^ middle), negative=high & ~(middle & low))

@@ -69,8 +69,13 @@ def test_mixed_widths(name: str, tmp_path: Path) -> None:
         {"pe": "fused", "terms": 2, "stages": 1},
         {"pe": "opt1", "digits": "ent", "stages": 3, "width_acc": 63},
         {"pe": "opt2", "terms": 5, "signed_a": False, "width_acc": 23, "width_b": 5},
+        {"pe": "mix", "signed_b": False, "stages": 1},
+        {"pe": "mix", "digits": "bits", "terms": 3, "width_b": 6},
+        {"pe": "ternary", "terms": 4},
+        {"pe": "shift", "width_b": 4, "signed_a": False},
+        {"pe": "fp4", "terms": 2},
     ],
-    ids=lambda settings: settings["pe"],
+    ids=lambda settings: "-".join(map(str, settings.values())),
 )
 def test_pes(settings: dict[str, int | str], tmp_path: Path) -> None:
     """Several terms, pipelines, sums in carry-save form."""
