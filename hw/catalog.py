@@ -23,6 +23,8 @@ from pe.encoders import (
     EntConfig,
     EntEncoder,
 )
+from pe.format_encoder import FormatEncoder, FormatEncoderConfig
+from pe.formats import FormatDecoder, FormatDecoderConfig
 from pe.mac import MacConfig, MultiplyAdd
 from pe.processing_element import ProcessingElement, ProcessingElementConfig
 from pe.unit import Unit
@@ -68,6 +70,7 @@ class Design:
     golden_cycles: str = ""
 
 
+_MX = "OCP Microscaling Formats (MX) Specification 1.0"
 _TPE = "HPCA 2025, Transformation in the Bit-weight Dimension of MACs"
 
 DESIGNS: dict[str, Design] = {
@@ -153,6 +156,24 @@ DESIGNS: dict[str, Design] = {
             golden="golden.digits:ports",
             source=f"{_TPE}, section II",
             summary="plain bits as digits, radix 2, the top one of a signed operand negative",
+        ),
+        Design(
+            name="format_decoder",
+            kind=Kind.FUNCTION_UNIT,
+            config=FormatDecoderConfig,
+            component=FormatDecoder,
+            golden="golden.formats:decoded",
+            source=f"OCP 8-bit Floating Point Specification 1.0; {_MX}; IEEE 754-2019",
+            summary="number format to signed significand and shift: FP4 to FP32, MX, powers of two",
+        ),
+        Design(
+            name="format_encoder",
+            kind=Kind.FUNCTION_UNIT,
+            config=FormatEncoderConfig,
+            component=FormatEncoder,
+            golden="golden.formats:encoded",
+            source=f"OCP 8-bit Floating Point Specification 1.0; {_MX}; IEEE 754-2019",
+            summary="BF16, FP16 or FP32 to a narrower format, to nearest, saturating or not",
         ),
         Design(
             name="systolic",

@@ -503,6 +503,24 @@ MUTANTS = [
         (Edit("bits_encoder", r"assign negative = .*;", "assign negative = 0;"),),
         RESULTS,
     ),
+    Mutant(
+        "decoder: subnormals have the hidden bit",
+        "format_decoder",
+        (Edit("format_decoder", r"\{ normal_a, a\[2:0\] \};", "{ 1'b1, a[2:0] };"),),
+        RESULTS,
+    ),
+    Mutant(
+        "encoder: ties go up",
+        "format_encoder",
+        (Edit("format_encoder", r"rounded = lower \+ .*;", "rounded = lower + word[8];"),),
+        RESULTS,
+    ),
+    Mutant(
+        "encoder: what rounds up to beyond the largest does not saturate",
+        "format_encoder",
+        (Edit("format_encoder", r"rounded > ", "lower > "),),
+        RESULTS,
+    ),
 ]
 
 
