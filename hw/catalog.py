@@ -25,6 +25,7 @@ from pe.encoders import (
 )
 from pe.format_encoder import FormatEncoder, FormatEncoderConfig
 from pe.formats import FormatDecoder, FormatDecoderConfig
+from pe.l_mul import LMul, LMulConfig
 from pe.mac import MacConfig, MultiplyAdd
 from pe.processing_element import ProcessingElement, ProcessingElementConfig
 from pe.unit import Unit
@@ -174,6 +175,15 @@ DESIGNS: dict[str, Design] = {
             golden="golden.formats:encoded",
             source=f"OCP 8-bit Floating Point Specification 1.0; {_MX}; IEEE 754-2019",
             summary="BF16, FP16 or FP32 to a narrower format, to nearest, saturating or not",
+        ),
+        Design(
+            name="l_mul",
+            kind=Kind.FUNCTION_UNIT,
+            config=LMulConfig,
+            component=LMul,
+            golden="golden.l_mul:multiply",
+            source="L-Mul, arXiv 2410.00907; Mitchell, IRE Trans. Electronic Computers 1962",
+            summary="product of two floats by one integer addition: Mitchell's, or L-Mul's",
         ),
         Design(
             name="systolic",

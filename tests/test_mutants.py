@@ -521,6 +521,18 @@ MUTANTS = [
         (Edit("format_encoder", r"rounded > ", "lower > "),),
         RESULTS,
     ),
+    Mutant(
+        "l_mul: subnormals are multiplied",
+        "l_mul",
+        (Edit("l_mul", r"assign zeros\[0\] = .*;", "assign zeros[0] = ~| a[6:0];"),),
+        RESULTS,
+    ),
+    Mutant(
+        "l_mul: saturates to NaN",
+        "l_mul",
+        (Edit("l_mul", r"7'h7e : total", "7'h7f : total"),),
+        RESULTS,
+    ),
 ]
 
 
