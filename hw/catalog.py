@@ -27,6 +27,7 @@ from pe.format_encoder import FormatEncoder, FormatEncoderConfig
 from pe.formats import FormatDecoder, FormatDecoderConfig
 from pe.l_mul import LMul, LMulConfig
 from pe.mac import MacConfig, MultiplyAdd
+from pe.mx import MxDot, MxDotConfig
 from pe.processing_element import ProcessingElement, ProcessingElementConfig
 from pe.unit import Unit
 
@@ -184,6 +185,15 @@ DESIGNS: dict[str, Design] = {
             golden="golden.l_mul:multiply",
             source="L-Mul, arXiv 2410.00907; Mitchell, IRE Trans. Electronic Computers 1962",
             summary="product of two floats by one integer addition: Mitchell's, or L-Mul's",
+        ),
+        Design(
+            name="mx_dot",
+            kind=Kind.FUNCTION_UNIT,
+            config=MxDotConfig,
+            component=MxDot,
+            golden="golden.mx:dot",
+            source=_MX,
+            summary="dot product of two microscaling blocks: exact sum, rounded once to float32",
         ),
         Design(
             name="systolic",

@@ -3,43 +3,16 @@
 Sources: those of `pe.formats`.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from pe.config import Config, choice, flag
 from pe.formats import FLOATS, FORMATS, Fixed, Float, Specials, special
+from pe.rounding import align, nearest, normalize, round_to_float
 from pe.unit import Unit
 
 SOURCES = ("bf16", "fp16", "fp32")
 TARGETS = tuple(name for name, found in FORMATS.items() if isinstance(found, Float | Fixed))
-
-
-def normalized(m: Module, code: Value, found: Float) -> tuple[Value, Value]:
-    """Place a normalizer of subnormals in `m`.
-
-    Returns
-    -------
-    significand : Value
-        Mantissa bits and one more, which is 1 but for zero.
-    exponent : Value, signed
-        Biased; below 1 where the number is subnormal.
-    """
-    width = found.mantissa + 1
-    normal = code[found.mantissa : -1].any()
-    word: Value = Cat(code[: found.mantissa], normal)
-    counts: list[Value] = []
-    for i in reversed(range((width - 1).bit_length())):
-        empty = Signal(name=f"empty_{1 << i}")
-        shifted = Signal(width, name=f"shifted_{1 << i}")
-        m.d.comb += [
-            empty.eq(~word[-(1 << i) :].any()),
-            shifted.eq(Mux(empty, word << (1 << i), word)),
-        ]
-        counts.insert(0, empty)
-        word = shifted
-    exponent = Signal(signed(found.exponent + 1), name="exponent")
-    m.d.comb += exponent.eq((code[found.mantissa : -1] | ~normal) - Cat(*counts))
-    return word, exponent
 
 
 class FormatEncoderConfig(Config):
@@ -86,56 +59,49 @@ class FormatEncoder(Unit):
         source, target = FLOATS[self.config.source], FORMATS[self.config.format]
         assert isinstance(target, Float | Fixed)
         significand, exponent = _significand(m, self.a, source, target)
-        # How far the last place of the result is above where a number of the source's topmost
-        # place in its own topmost place has it.
-        fixed = isinstance(target, Fixed)
-        keep = target.width if isinstance(target, Fixed) else target.mantissa + 1
         offset = source.bias + _least_exponent(target)
         shape = exponent.shape()
         least = 2 - (1 << source.mantissa.bit_length()) if shape.signed else 1
         distance = Signal(range(offset - (1 << source.exponent) + 1, offset - least + 1))
-        amount = Signal(range(keep + 2))
-        above = Signal(len(distance) - 1)
-        m.d.comb += [
-            distance.eq(offset - exponent),
-            amount.eq(Mux(distance[-1], 0, Mux(distance > keep + 1, keep + 1, distance))),
-            above.eq(Mux(distance[-1] & significand[-1], -distance, 0)),
-        ]
-        spare = max(0, keep - len(significand)) + keep + 1
-        word = Signal(len(significand) + spare)
-        m.d.comb += word.eq(Cat(Const(0, spare), significand) >> amount)
-        kept, half, rest = word[-keep:], word[-keep - 1], word[: -keep - 1].any()
-
-        lower = Signal(keep if fixed else max(keep, len(above) + keep - 1) + 1)
-        rounded = Signal(len(lower) + 1)
-        m.d.comb += [
-            lower.eq(kept if fixed else (above << (keep - 1)) + kept),
-            rounded.eq(lower + (half & (rest | lower[0]))),
-        ]
-        nan, infinite = special(self.a, source)
-        beyond = Signal()
-        sign = self.a[-1]
+        m.d.comb += distance.eq(offset - exponent)
         if isinstance(target, Fixed):
-            half_range = 1 << (target.width - 1)
-            limit = Signal(target.width)
-            magnitude = Signal(target.width)
-            m.d.comb += [
-                limit.eq(half_range - 1 + sign),
-                beyond.eq(infinite | above.any() | (rounded > limit)),
-                magnitude.eq(Mux(nan, 0, Mux(beyond, limit, rounded))),
-                self.code.eq(Mux(sign, -magnitude, magnitude)),
-            ]
-            return m
-        m.d.comb += beyond.eq(infinite | (rounded > target.largest))
+            self._to_integer(m, significand, distance, source, target)
+        else:
+            self._to_float(m, significand, distance, source, target)
+        return m
+
+    def _to_integer(
+        self, m: Module, significand: Value, distance: Value, source: Float, target: Fixed
+    ) -> None:
+        nan, infinite = special(self.a, source)
+        sign = self.a[-1]
+        parts = align(m, significand, distance, target.width)
+        rounded = nearest(m, parts.kept, parts.half, parts.rest)
+        limit = Signal(target.width)
+        beyond = Signal()
+        magnitude = Signal(target.width)
+        m.d.comb += [
+            limit.eq((1 << (target.width - 1)) - 1 + sign),
+            beyond.eq(infinite | parts.above.any() | (rounded > limit)),
+            magnitude.eq(Mux(nan, 0, Mux(beyond, limit, rounded))),
+            self.code.eq(Mux(sign, -magnitude, magnitude)),
+        ]
+
+    def _to_float(
+        self, m: Module, significand: Value, distance: Value, source: Float, target: Float
+    ) -> None:
+        nan, infinite = special(self.a, source)
+        rounded = round_to_float(m, significand, distance, target)
         clipped = self.config.saturate or target.specials is Specials.NONE
         overflow = target.largest if clipped else target.largest + 1
+        beyond = Signal()
         unsigned_nan = nan if clipped or target.specials is Specials.IEEE else nan | beyond
         result = Signal(target.width - 1)
         m.d.comb += [
+            beyond.eq(infinite | (rounded > target.largest)),
             result.eq(Mux(nan, target.nan or 0, Mux(beyond, overflow, rounded))),
-            self.code.eq(Cat(result, sign & ~unsigned_nan)),
+            self.code.eq(Cat(result, self.a[-1] & ~unsigned_nan)),
         ]
-        return m
 
 
 def _least_exponent(target: Float | Fixed) -> int:
@@ -148,11 +114,18 @@ def _least_exponent(target: Float | Fixed) -> int:
 def _significand(
     m: Module, code: Value, source: Float, target: Float | Fixed
 ) -> tuple[Value, Value]:
-    """Return significand and biased exponent, normalized where a subnormal may not round to 0."""
-    least = -target.fraction if isinstance(target, Fixed) else 1 - target.bias - target.mantissa
-    if 1 - source.bias > least - 1:
-        return normalized(m, code, source)
-    exponent = code[source.mantissa : -1]
+    """Return significand and biased exponent, normalized where a subnormal may not round to 0.
+
+    The exponent is signed if they are normalized.
+    """
+    field = code[source.mantissa : -1]
     normal = Signal(name="normal")
-    m.d.comb += normal.eq(exponent.any())
-    return Cat(code[: source.mantissa], normal), exponent | ~normal
+    m.d.comb += normal.eq(field.any())
+    word = Cat(code[: source.mantissa], normal)
+    least = -target.fraction if isinstance(target, Fixed) else 1 - target.bias - target.mantissa
+    if 1 - source.bias <= least - 1:
+        return word, field | ~normal
+    shifted, count = normalize(m, word)
+    exponent = Signal(signed(source.exponent + 1), name="exponent")
+    m.d.comb += exponent.eq((field | ~normal) - count)
+    return shifted, exponent

@@ -13,6 +13,9 @@ from pe.config import Config
 from pe.unit import Unit
 from scripts.ppa.aig import Bits, Graph, Machine, Word, pack, read, simulate
 
+CHUNK = 1 << 14
+"""Sets that are evaluated at once; each takes a bit for every node of the graph."""
+
 Column = NDArray[np.int64]
 
 
@@ -39,7 +42,7 @@ def differing(
     machine: Machine,
     operands: Mapping[str, Column],
     expected: Mapping[str, Column],
-    width: int,
+    widths: Mapping[str, int],
 ) -> dict[str, Column]:
     """Sets of operands of which an output is not as expected, by output.
 
@@ -49,28 +52,37 @@ def differing(
         By input: [sets], or [sets, lanes] where a port takes several numbers.
     expected
         By output: [sets]. The unit has no other outputs.
-    width
-        Bits of each number at an input.
+    widths
+        Bits of each number at an input, by input.
     """
     graph = Graph()
     words: dict[str, Word] = {}
-    values: dict[int, Bits] = {}
-    count = 0
-    for port, column in operands.items():
-        lanes = column.reshape(len(column), -1)
-        count = len(lanes)
-        lanes = np.concatenate([lanes, np.zeros((-count % 64, lanes.shape[1]), np.int64)])
-        words[port] = graph.input(width * lanes.shape[1])
-        packed = [bits for lane in lanes.T for bits in pack(lane, width)]
-        values |= dict(zip(words[port], packed, strict=True))
+    lanes = {port: column.reshape(len(column), -1) for port, column in operands.items()}
+    for port, column in lanes.items():
+        words[port] = graph.input(widths[port] * column.shape[1])
     outputs, _ = machine.place(graph, words, [])
     assert set(outputs) == set(expected)
-    wrong = {}
-    for port, literals in outputs.items():
-        column = np.concatenate([expected[port], np.zeros(-count % 64, np.int64)])
-        found = simulate(graph, literals, values)
-        bits = [x ^ y for x, y in zip(found, pack(column, len(literals)), strict=True)]
-        flags = np.unpackbits(np.bitwise_or.reduce(bits).view(np.uint8), bitorder="little")
-        if flags[:count].any():
-            wrong[port] = np.flatnonzero(flags[:count])
-    return wrong
+    wrong: dict[str, list[Column]] = {}
+    count = len(next(iter(lanes.values())))
+    for start in range(0, count, CHUNK):
+        values: dict[int, Bits] = {}
+        for port, column in lanes.items():
+            part = _padded(column[start : start + CHUNK])
+            packed = [bits for lane in part.T for bits in pack(lane, widths[port])]
+            values |= dict(zip(words[port], packed, strict=True))
+        everything = simulate(graph, [bit for word in outputs.values() for bit in word], values)
+        found = iter(everything)
+        for port, literals in outputs.items():
+            column = expected[port][start : start + CHUNK]
+            wanted = pack(_padded(column), len(literals))
+            bits = [next(found) ^ want for want in wanted]
+            flags = np.unpackbits(np.bitwise_or.reduce(bits).view(np.uint8), bitorder="little")
+            sets = start + np.flatnonzero(flags[: len(column)])
+            if len(sets):
+                wrong.setdefault(port, []).append(sets)
+    return {port: np.concatenate(sets) for port, sets in wrong.items()}
+
+
+def _padded(column: Column) -> Column:
+    """Add zeros up to a multiple of 64."""
+    return np.concatenate([column, np.zeros((-len(column) % 64, *column.shape[1:]), column.dtype)])

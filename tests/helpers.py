@@ -23,6 +23,9 @@ SEED = int(os.environ.get("RTLOOM_SEED", "1"))
 WIRES = {"bit_encoder"}
 """Designs without a cell."""
 
+UNPROVED = {"mx_dot"}
+"""Function units of which no proof says that their RTL is their specification."""
+
 Product = tuple[Matrix, Matrix]
 Shape = tuple[int, int, int]
 

@@ -66,7 +66,9 @@ def codes_of(name: str) -> Column:
 def test_decoder_of_every_code(name: str, built: Mapping[Config, Machine]) -> None:
     codes = codes_of(name)
     machine = built[DECODERS[name]]
-    assert not differing(machine, {"a": codes}, decoded(codes, format=name), FORMATS[name].width)
+    assert not differing(
+        machine, {"a": codes}, decoded(codes, format=name), {"a": FORMATS[name].width}
+    )
 
 
 @pytest.mark.parametrize("config", ENCODERS, ids=lambda config: config.name)
@@ -75,8 +77,8 @@ def test_encoder_of_every_code(
 ) -> None:
     codes = codes_of(config.source)
     expected = encoded(codes, source=config.source, format=config.format, saturate=config.saturate)
-    width = FORMATS[config.source].width
-    wrong = differing(built[config], {"a": codes}, expected, width)
+    widths = {"a": FORMATS[config.source].width}
+    wrong = differing(built[config], {"a": codes}, expected, widths)
     shown = {port: [hex(codes[i]) for i in sets[:4]] for port, sets in wrong.items()}
     assert not wrong, shown
 

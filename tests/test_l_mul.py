@@ -83,7 +83,8 @@ def test_every_pair(config: LMulConfig, built: Mapping[Config, Machine]) -> None
         saturate=config.saturate,
         signed_zero=config.signed_zero,
     )
-    wrong = differing(built[config], {"a": a, "b": b}, expected, FLOATS[config.format].width)
+    widths = dict.fromkeys("ab", FLOATS[config.format].width)
+    wrong = differing(built[config], {"a": a, "b": b}, expected, widths)
     shown = {port: [(hex(a[i]), hex(b[i])) for i in sets[:4]] for port, sets in wrong.items()}
     assert not wrong, shown
 

@@ -512,13 +512,13 @@ MUTANTS = [
     Mutant(
         "encoder: ties go up",
         "format_encoder",
-        (Edit("format_encoder", r"rounded = lower \+ .*;", "rounded = lower + word[8];"),),
+        (Edit("format_encoder", r"rounded = floor \+ .*;", "rounded = floor + aligned[8];"),),
         RESULTS,
     ),
     Mutant(
         "encoder: what rounds up to beyond the largest does not saturate",
         "format_encoder",
-        (Edit("format_encoder", r"rounded > ", "lower > "),),
+        (Edit("format_encoder", r"rounded > ", "floor > "),),
         RESULTS,
     ),
     Mutant(
@@ -532,6 +532,27 @@ MUTANTS = [
         "l_mul",
         (Edit("l_mul", r"7'h7e : total", "7'h7f : total"),),
         RESULTS,
+    ),
+    Mutant(
+        "mx_dot: infinity times zero is infinite",
+        "mx_dot",
+        (Edit("mx_product", r"(assign nan = \S+) \| .*;", r"\1;"),),
+        RESULTS,
+        settings=(("format_a", "e5m2"), ("format_b", "e2m1"), ("block", 3)),
+    ),
+    Mutant(
+        "mx_dot: a scale of NaN is a number",
+        "mx_dot",
+        (Edit("mx_dot", r"= & scale_a;", "= 0;"),),
+        RESULTS,
+        settings=(("format_a", "e2m1"), ("format_b", "e2m1"), ("block", 3)),
+    ),
+    Mutant(
+        "mx_dot: of a subnormal product the shift is that of the least normal exponent but one",
+        "mx_dot",
+        (Edit("mx_product", r"assign shift_b = (.*) - .*;", r"assign shift_b = \1;"),),
+        RESULTS,
+        settings=(("format_a", "e2m1"), ("format_b", "e2m3"), ("block", 2)),
     ),
 ]
 
