@@ -23,6 +23,7 @@ from pe.encoders import (
     EntConfig,
     EntEncoder,
 )
+from pe.float_add import FloatAdder, FloatAdderConfig
 from pe.format_encoder import FormatEncoder, FormatEncoderConfig
 from pe.formats import FormatDecoder, FormatDecoderConfig
 from pe.l_mul import LMul, LMulConfig
@@ -185,6 +186,15 @@ DESIGNS: dict[str, Design] = {
             golden="golden.l_mul:multiply",
             source="L-Mul, arXiv 2410.00907; Mitchell, IRE Trans. Electronic Computers 1962",
             summary="product of two floats by one integer addition: Mitchell's, or L-Mul's",
+        ),
+        Design(
+            name="float_adder",
+            kind=Kind.FUNCTION_UNIT,
+            config=FloatAdderConfig,
+            component=FloatAdder,
+            golden="golden.float_add:add",
+            source="IEEE 754-2019, addition",
+            summary="sum of two floats, rounded to nearest even, subnormals included",
         ),
         Design(
             name="mx_dot",

@@ -534,6 +534,20 @@ MUTANTS = [
         RESULTS,
     ),
     Mutant(
+        "float adder: what is shifted out is forgotten",
+        "float_adder",
+        (Edit("float_adder", r"assign lost = .*;", "assign lost = 0;"),),
+        RESULTS,
+        settings=(("format", "e5m2"),),
+    ),
+    Mutant(
+        "float adder: opposite zeros have the sign of the first",
+        "float_adder",
+        (Edit("float_adder", r"assign sign = (\S+) \? (\S+) : .*;", r"assign sign = \2;"),),
+        RESULTS,
+        settings=(("format", "e5m2"),),
+    ),
+    Mutant(
         "mx_dot: infinity times zero is infinite",
         "mx_dot",
         (Edit("mx_product", r"(assign nan = \S+) \| .*;", r"\1;"),),
