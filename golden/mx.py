@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from golden.float_add import add
 from golden.formats import (
     FORMATS,
     Codes,
@@ -135,6 +136,52 @@ def dot(
     nan = (found["nan"] == 1).any(axis=-1) | (minus & plus)
     nan = nan | (scales[0] == nan_code(SCALE)) | (scales[1] == nan_code(SCALE))
     return {"sum": np.where(nan, nan_code("fp32") or 0, rounded)}
+
+
+def accumulate(
+    a: ArrayLike,
+    b: ArrayLike,
+    scale_a: ArrayLike,
+    scale_b: ArrayLike,
+    clear: ArrayLike,
+    i_valid: ArrayLike,
+    *,
+    format_a: str,
+    format_b: str,
+) -> dict[str, Codes]:
+    """Time series of a float32 sum of dot products, each step rounded to nearest even.
+
+    A step with ``i_valid`` makes the sum ``(0 if clear else sum) + dot``; a step without holds it
+    and ignores ``clear``. It starts at +0.
+
+    Parameters
+    ----------
+    a, b, scale_a, scale_b, format_a, format_b
+        As `dot` takes them, the first dimension being time.
+    clear, i_valid : array of 0 and 1, shape [t]
+
+    Returns
+    -------
+    dict
+        ``"sum"``: int64 array, shape [t], the sum after each step.
+
+    Raises
+    ------
+    ValueError
+        As `dot` does, or if a flag is not 0 or 1.
+    """
+    found = dot(a, b, scale_a, scale_b, format_a=format_a, format_b=format_b)["sum"]
+    clears, valid = check_codes("clear", clear, 1), check_codes("i_valid", i_valid, 1)
+    for name, flags in (("clear", clears), ("i_valid", valid)):
+        if flags.shape != found.shape or found.ndim != 1:
+            raise ValueError(f"{name}: shape {flags.shape} is not [t], that of {found.shape}")
+    total = 0
+    sums = np.zeros_like(found)
+    for t, code in enumerate(found):
+        if valid[t]:
+            total = int(add(0 if clears[t] else total, code, format="fp32")["sum"])
+        sums[t] = total
+    return {"sum": sums}
 
 
 def round_to_float32(integer: int, exponent: int) -> float:

@@ -29,6 +29,7 @@ from pe.formats import FormatDecoder, FormatDecoderConfig
 from pe.l_mul import LMul, LMulConfig
 from pe.mac import MacConfig, MultiplyAdd
 from pe.mx import MxDot, MxDotConfig
+from pe.mx_accumulate import MxAccumulator, MxAccumulatorConfig
 from pe.processing_element import ProcessingElement, ProcessingElementConfig
 from pe.unit import Unit
 
@@ -204,6 +205,15 @@ DESIGNS: dict[str, Design] = {
             golden="golden.mx:dot",
             source=_MX,
             summary="dot product of two microscaling blocks: exact sum, rounded once to float32",
+        ),
+        Design(
+            name="mx_accumulator",
+            kind=Kind.FUNCTION_UNIT,
+            config=MxAccumulatorConfig,
+            component=MxAccumulator,
+            golden="golden.mx:accumulate",
+            source=_MX,
+            summary="running float32 sum of dot products of microscaling blocks",
         ),
         Design(
             name="systolic",

@@ -6,9 +6,9 @@ sum to the implementation.
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
-from pe.config import Config, choice, integer, same_as
+from pe.config import Config, choice, integer
 from pe.formats import FLOATS, FORMATS, Fixed, Float, decode
 from pe.rounding import normalize, round_to_float
 from pe.share import place
@@ -112,8 +112,6 @@ class MxProduct(Unit):
 class MxDotConfig(MxPairConfig):
     """Formats of the elements, and how many there are in a block."""
 
-    format_a: str = same_as(MxPairConfig, "format_a", default="e4m3")
-    format_b: str = same_as(MxPairConfig, "format_b", default="e4m3")
     block: int = integer("elements of a block", 2, 64, default=32)
 
     @property
@@ -124,6 +122,15 @@ class MxDotConfig(MxPairConfig):
     @property
     def name(self) -> str:
         return f"mx_dot_{self.format_a}_{self.format_b}_{self.block}"
+
+
+def block_members(config: MxDotConfig) -> dict[str, Member]:
+    """Return the inputs of two blocks: arrays ``a`` and ``b``, ``scale_a`` and ``scale_b``."""
+    members = {
+        name: In(data.ArrayLayout(unsigned(element(format).width), config.block))
+        for name, format in (("a", config.format_a), ("b", config.format_b))
+    }
+    return {**members, **dict.fromkeys(("scale_a", "scale_b"), In(8))}
 
 
 class MxDot(Unit):
@@ -145,12 +152,12 @@ class MxDot(Unit):
     config: MxDotConfig
 
     def __init__(self, config: MxDotConfig) -> None:
-        elements = {
-            name: In(data.ArrayLayout(unsigned(element(format).width), config.block))
-            for name, format in (("a", config.format_a), ("b", config.format_b))
-        }
-        scales = dict.fromkeys(("scale_a", "scale_b"), In(8))
-        super().__init__(config, {**elements, **scales, "sum": Out(RESULT.width)})
+        super().__init__(config, {**block_members(config), "sum": Out(RESULT.width)})
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Multiply-accumulates a cycle."""
+        return self.config.block
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -12,6 +12,7 @@ from golden.formats import FORMATS, Codes, decode, greatest_code
 from golden.mx import (
     ELEMENTS,
     SCALE_RULES,
+    accumulate,
     dot,
     grid,
     products,
@@ -167,6 +168,23 @@ def test_quantized_elements_are_casts() -> None:
     assert quantize(np.array([[np.nan, 1.0]]), format="e4m3")[0].tolist() == [[0, 0]]
 
 
+def test_running_sum_is_the_addition_of_float32() -> None:
+    rng = np.random.default_rng(1)
+    blocks = random_blocks(rng, "e2m1", "mxint8", 3000, 8)
+    blocks = blocks._replace(scale_a=rng.integers(120, 130, 3000), scale_b=blocks.scale_a)
+    clear, valid = (rng.random((2, 3000)) < [[0.02], [0.8]]).astype(np.int64)
+    formats = {"format_a": "e2m1", "format_b": "mxint8"}
+    found = accumulate(*blocks, clear, valid, **formats)["sum"]
+    dots = dot(*blocks, **formats)["sum"].astype(np.uint32).view(np.float32)
+    total = np.float32(0)
+    with np.errstate(all="ignore"):
+        for t in range(3000):
+            if valid[t]:
+                total = (np.float32(0) if clear[t] else total) + dots[t]
+            code = NAN if np.isnan(total) else int(total.view(np.uint32))
+            assert found[t] == code, t
+
+
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r"^format_a: 'fp16' is not one of e4m3, "):
         one_block("fp16", [0], [0])
@@ -182,3 +200,5 @@ def test_bad_input() -> None:
         shared_scale(1.0, format="e2m1")
     with pytest.raises(ValueError, match=r"^format: 'int8' is not one of e4m3, "):
         quantize([[1.0]], format="int8")
+    with pytest.raises(ValueError, match=r"^clear: shape \(2,\) is not \[t\], that of \(1,\)$"):
+        accumulate([[0]], [[0]], [0], [0], [0, 0], [1], format_a="e2m1", format_b="e2m1")

@@ -568,6 +568,20 @@ MUTANTS = [
         RESULTS,
         settings=(("format_a", "e2m1"), ("format_b", "e2m3"), ("block", 2)),
     ),
+    Mutant(
+        "mx_accumulator: the sum takes in blocks that are not valid",
+        "mx_accumulator",
+        (Edit("mx_accumulator", r"if \(valid\) sum", "sum"),),
+        RESULTS,
+        settings=(("format_a", "e2m1"), ("format_b", "e2m1"), ("block", 2)),
+    ),
+    Mutant(
+        "mx_accumulator: the sum never starts anew",
+        "mx_accumulator",
+        (Edit("mx_accumulator", r"= anew \? .*;", "= sum;"),),
+        RESULTS,
+        settings=(("format_a", "e2m1"), ("format_b", "e2m1"), ("block", 2)),
+    ),
 ]
 
 

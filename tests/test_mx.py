@@ -16,7 +16,7 @@ from helpers import SEED, random_generator
 
 from golden.formats import FORMATS as GOLDEN_FORMATS
 from golden.formats import greatest_code
-from golden.mx import dot, grid, products
+from golden.mx import accumulate, dot, grid, products
 from hw.catalog import DESIGNS
 from hw.emit import emit
 from pe.config import Config
@@ -30,6 +30,7 @@ from pe.mx import (
     largest_integer,
 )
 from pe.mx import grid as grid_of
+from pe.mx_accumulate import MxAccumulatorConfig
 from scripts.ppa.aig import Machine
 from sim.runner import lint
 from sim.simulate import run_operands
@@ -102,6 +103,36 @@ def test_blocks_in_the_bench(config: MxDotConfig, tmp_path: Path) -> None:
     operands: dict[str, Column] = blocks._asdict()
     outcome = run_operands(DESIGNS["mx_dot"], config, tmp_path, SEED, 20_000, operands=operands)
     assert outcome.result["sets"] == 20_000
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MxAccumulatorConfig(),
+        MxAccumulatorConfig(format_a="mxint8", format_b="e2m1", block=8),
+        MxAccumulatorConfig(format_a="e5m2", format_b="e4m3", block=3),
+    ],
+    ids=lambda config: config.name,
+)
+def test_running_sums(config: MxAccumulatorConfig, tmp_path: Path) -> None:
+    """Blocks of all kinds, of which few keep a sum from being finite."""
+    rng, count = random_generator(), 20_000
+    blocks = random_blocks(rng, config.format_a, config.format_b, count, config.block)
+    near = [rng.integers(115, 125, count) for _ in range(2)]
+    blocks = blocks._replace(scale_a=near[0], scale_b=near[1])
+    dots = dot(*blocks, format_a=config.format_a, format_b=config.format_b)["sum"]
+    likely = np.where(dots >> 23 & 255 == 255, 0.02, 0.7)
+    operands: dict[str, Column] = {
+        **blocks._asdict(),
+        "clear": (rng.random(count) < 0.1).astype(np.int64),
+        "i_valid": (rng.random(count) < likely).astype(np.int64),
+    }
+    sums = accumulate(**operands, format_a=config.format_a, format_b=config.format_b)["sum"]
+    assert (sums >> 23 & 255 < 255).mean() > 0.4 and len(set(sums)) > 2000
+    outcome = run_operands(
+        DESIGNS["mx_accumulator"], config, tmp_path, SEED, count, operands=operands
+    )
+    assert outcome.result["sets"] == count
 
 
 @pytest.mark.parametrize("config", DOTS, ids=lambda config: config.name)

@@ -26,7 +26,7 @@ from scripts.ppa.timing import analyse, choose_timer, min_period
 from sim.results import SimulationError
 from sim.tools import MissingTool
 
-SMALL: dict[str, int] = {
+SMALL: dict[str, int | str] = {
     "rows": 2,
     "cols": 2,
     "width_a": 4,
@@ -38,6 +38,8 @@ SMALL: dict[str, int] = {
     "depth_c": 32,
     "depth_acc": 8,
     "block": 2,
+    "format_a": "e2m1",
+    "format_b": "e2m1",
 }
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 needs_opensta = pytest.mark.skipif(
