@@ -243,6 +243,41 @@ def shared_scale(values: ArrayLike, *, format: str, scale_rule: str = "floor") -
     return np.where(finite, code, 255).astype(np.int64)
 
 
+def scale_of(
+    a: ArrayLike, *, source: str, format: str, scale_rule: str, block: int
+) -> dict[str, Codes]:
+    """E8M0 scale of each block of codes, as `shared_scale` gives it.
+
+    Parameters
+    ----------
+    a : integer array, shape [..., block], or [...] if blocks have one element
+        Codes of the format `source` without their sign.
+    source : str
+        A float of `golden.formats.FORMATS`.
+    format, scale_rule
+        As `shared_scale` takes them.
+    block : int
+        Elements of a block.
+
+    Returns
+    -------
+    dict
+        ``"scale"``: int64 array, shape [...].
+
+    Raises
+    ------
+    ValueError
+        As `shared_scale` does, or if a code or the shape is not allowed.
+    """
+    found = format_of(source, "source")
+    codes = check_codes("a", a, found.width - 1)
+    codes = codes[..., None] if block == 1 else codes
+    if codes.shape[-1:] != (block,):
+        raise ValueError(f"a: shape {codes.shape} is not [..., {block}]")
+    values = decode(codes, source)
+    return {"scale": shared_scale(values, format=format, scale_rule=scale_rule)}
+
+
 def quantize(values: ArrayLike, *, format: str, scale_rule: str = "floor") -> tuple[Codes, Codes]:
     """Elements and scale of each block: values over the scale, to nearest, saturating.
 

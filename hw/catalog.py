@@ -30,6 +30,7 @@ from pe.l_mul import LMul, LMulConfig
 from pe.mac import MacConfig, MultiplyAdd
 from pe.mx import MxDot, MxDotConfig
 from pe.mx_accumulate import MxAccumulator, MxAccumulatorConfig
+from pe.mx_scale import MxScale, MxScaleConfig
 from pe.processing_element import ProcessingElement, ProcessingElementConfig
 from pe.unit import Unit
 
@@ -187,6 +188,15 @@ DESIGNS: dict[str, Design] = {
             golden="golden.l_mul:multiply",
             source="L-Mul, arXiv 2410.00907; Mitchell, IRE Trans. Electronic Computers 1962",
             summary="product of two floats by one integer addition: Mitchell's, or L-Mul's",
+        ),
+        Design(
+            name="mx_scale",
+            kind=Kind.FUNCTION_UNIT,
+            config=MxScaleConfig,
+            component=MxScale,
+            golden="golden.mx:scale_of",
+            source=f"{_MX}, section 6.3",
+            summary="shared scale of a microscaling block, from the largest magnitude in it",
         ),
         Design(
             name="float_adder",

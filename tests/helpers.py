@@ -15,6 +15,7 @@ from pe.config import Config, parameters
 from pe.float_add import FloatAdder
 from pe.mx import MxDot
 from pe.mx_accumulate import MxAccumulator
+from pe.mx_scale import MxScale
 from sim.job import Arrays
 from sim.packing import Matrix
 from sim.runner import Simulator, build
@@ -26,7 +27,7 @@ SEED = int(os.environ.get("RTLOOM_SEED", "1"))
 WIRES = {"bit_encoder"}
 """Designs without a cell."""
 
-UNPROVED = {FloatAdder, MxAccumulator, MxDot}
+UNPROVED = {FloatAdder, MxAccumulator, MxDot, MxScale}
 """Function units of which no proof says that their RTL is their specification."""
 
 Product = tuple[Matrix, Matrix]

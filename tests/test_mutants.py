@@ -582,6 +582,20 @@ MUTANTS = [
         RESULTS,
         settings=(("format_a", "e2m1"), ("format_b", "e2m1"), ("block", 2)),
     ),
+    Mutant(
+        "mx_scale: the second half of a block does not count",
+        "mx_scale",
+        (Edit("mx_scale", r"assign largest = .*;", "assign largest = largest_0_0;"),),
+        RESULTS,
+        settings=(("block", 3),),
+    ),
+    Mutant(
+        "mx_scale: infinity is a number",
+        "mx_scale",
+        (Edit("mx_scale", r"= & largest\[14:7\];", "= 0;"),),
+        RESULTS,
+        settings=(("block", 2),),
+    ),
 ]
 
 
