@@ -23,7 +23,14 @@ from pe.encoders import (
     EntConfig,
     EntEncoder,
 )
+from pe.float_add import FloatAdder, FloatAdderConfig
+from pe.format_encoder import FormatEncoder, FormatEncoderConfig
+from pe.formats import FormatDecoder, FormatDecoderConfig
+from pe.l_mul import LMul, LMulConfig
 from pe.mac import MacConfig, MultiplyAdd
+from pe.mx import MxDot, MxDotConfig
+from pe.mx_accumulate import MxAccumulator, MxAccumulatorConfig
+from pe.mx_scale import MxScale, MxScaleConfig
 from pe.processing_element import ProcessingElement, ProcessingElementConfig
 from pe.switchable import SwitchableConfig, SwitchablePe
 from pe.unit import Unit
@@ -69,6 +76,7 @@ class Design:
     golden_cycles: str = ""
 
 
+_MX = "OCP Microscaling Formats (MX) Specification 1.0"
 _TPE = "HPCA 2025, Transformation in the Bit-weight Dimension of MACs"
 
 DESIGNS: dict[str, Design] = {
@@ -163,6 +171,69 @@ DESIGNS: dict[str, Design] = {
             golden="golden.digits:ports",
             source=f"{_TPE}, section II",
             summary="plain bits as digits, radix 2, the top one of a signed operand negative",
+        ),
+        Design(
+            name="format_decoder",
+            kind=Kind.FUNCTION_UNIT,
+            config=FormatDecoderConfig,
+            component=FormatDecoder,
+            golden="golden.formats:decoded",
+            source=f"OCP 8-bit Floating Point Specification 1.0; {_MX}; IEEE 754-2019",
+            summary="number format to signed significand and shift: FP4 to FP32, MX, powers of two",
+        ),
+        Design(
+            name="format_encoder",
+            kind=Kind.FUNCTION_UNIT,
+            config=FormatEncoderConfig,
+            component=FormatEncoder,
+            golden="golden.formats:encoded",
+            source=f"OCP 8-bit Floating Point Specification 1.0; {_MX}; IEEE 754-2019",
+            summary="BF16, FP16 or FP32 to a narrower format, to nearest, saturating or not",
+        ),
+        Design(
+            name="l_mul",
+            kind=Kind.FUNCTION_UNIT,
+            config=LMulConfig,
+            component=LMul,
+            golden="golden.l_mul:multiply",
+            source="L-Mul, arXiv 2410.00907; Mitchell, IRE Trans. Electronic Computers 1962",
+            summary="product of two floats by one integer addition: Mitchell's, or L-Mul's",
+        ),
+        Design(
+            name="mx_scale",
+            kind=Kind.FUNCTION_UNIT,
+            config=MxScaleConfig,
+            component=MxScale,
+            golden="golden.mx:scale_of",
+            source=f"{_MX}, section 6.3",
+            summary="shared scale of a microscaling block, from the largest magnitude in it",
+        ),
+        Design(
+            name="float_adder",
+            kind=Kind.FUNCTION_UNIT,
+            config=FloatAdderConfig,
+            component=FloatAdder,
+            golden="golden.float_add:add",
+            source="IEEE 754-2019, addition",
+            summary="sum of two floats, rounded to nearest even, subnormals included",
+        ),
+        Design(
+            name="mx_dot",
+            kind=Kind.FUNCTION_UNIT,
+            config=MxDotConfig,
+            component=MxDot,
+            golden="golden.mx:dot",
+            source=_MX,
+            summary="dot product of two microscaling blocks: exact sum, rounded once to float32",
+        ),
+        Design(
+            name="mx_accumulator",
+            kind=Kind.FUNCTION_UNIT,
+            config=MxAccumulatorConfig,
+            component=MxAccumulator,
+            golden="golden.mx:accumulate",
+            source=_MX,
+            summary="running float32 sum of dot products of microscaling blocks",
         ),
         Design(
             name="systolic",

@@ -218,6 +218,25 @@ def _digits(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _errors(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mantissa",
+        metavar="BITS",
+        type=_integer(1, 11),
+        nargs="+",
+        help="bits of a mantissa (default 1 2 3 4 7 10)",
+    )
+    parser.add_argument(
+        "--k",
+        metavar="K",
+        type=_integer(1, 1 << 14),
+        default=4096,
+        help="terms of a dot product (default 4096)",
+    )
+    _add_seed(parser)
+    _add_json(parser)
+
+
 def _ppa(parser: argparse.ArgumentParser) -> None:
     _add_design(parser)
     _add_periods(parser)
@@ -265,6 +284,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str]
     ("bench-sim", "speed of simulation under cocotb", _bench_sim, "scripts.bench_sim:run"),
     ("demo", "run a real network on the GEMM core", _demo, "scripts.demo:run"),
     ("digits", "non-zero digits of operands, by encoder", _digits, "scripts.digits:run"),
+    ("errors", "errors of products by integer addition", _errors, "scripts.errors:run"),
     ("ppa", "area, timing and energy in standard cells", _ppa, "scripts.ppa.command:run"),
     ("sweep", "measure many designs in parallel", _sweep, "scripts.sweep:run"),
     ("report", "write a page with every table and plot", _report, "scripts.report:run"),

@@ -12,6 +12,10 @@ import numpy as np
 from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission
 from pe.config import Config, parameters
+from pe.float_add import FloatAdder
+from pe.mx import MxDot
+from pe.mx_accumulate import MxAccumulator
+from pe.mx_scale import MxScale
 from sim.job import Arrays
 from sim.packing import Matrix
 from sim.runner import Simulator, build
@@ -22,6 +26,9 @@ SEED = int(os.environ.get("RTLOOM_SEED", "1"))
 
 WIRES = {"bit_encoder"}
 """Designs without a cell."""
+
+UNPROVED = {FloatAdder, MxAccumulator, MxDot, MxScale}
+"""Function units of which no proof says that their RTL is their specification."""
 
 Product = tuple[Matrix, Matrix]
 Shape = tuple[int, int, int]

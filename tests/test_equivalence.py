@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import WIRES, Edit, config_of, designs, edited
+from helpers import UNPROVED, WIRES, Edit, config_of, designs, edited
 
 from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission, emit
@@ -32,6 +32,7 @@ HOW: dict[type[Unit], str] = {
     MultiplyAdd: "algebra",
     ProcessingElement: "k-induction, k = 2",
     CompressorTree: "each bit of each word",
+    **dict.fromkeys(UNPROVED, "random operands"),
 }
 UNITS = [design.name for design in designs(Kind.FUNCTION_UNIT)]
 
@@ -72,12 +73,17 @@ def emitted(name: str, **settings: int) -> tuple[Design, Config, Emission]:
     return design, config, emit(design.component, config)
 
 
+def specified(name: str) -> str:
+    """Result of the proof that the RTL of a unit is its specification."""
+    return "not proved: no proof method" if DESIGNS[name].component in UNPROVED else "proved"
+
+
 @pytest.mark.parametrize("booth", [False, True])
 @pytest.mark.parametrize("name", UNITS)
 def test_default(name: str, booth: bool, tmp_path: Path) -> None:
-    design, config, emission = emitted(name)
+    design, config, emission = emitted(name, block=2)
     proofs = prove(design, config, mapped(emission, tmp_path, booth=booth))
-    assert [proof.result for proof in proofs] == ["proved"] * 2
+    assert [proof.result for proof in proofs] == [specified(name), "proved"]
     assert all(emission.name in proof.subject for proof in proofs)
     inputs, _ = fields(PlayerConfig(design.component, config, 1))
     bits = sum(f.bits for f in inputs)
@@ -98,7 +104,7 @@ def test_signs_and_widths(name: str, signed_a: bool, signed_b: bool) -> None:
         signed_a=signed_a,
         signed_b=signed_b,
     )
-    assert [proof.result for proof in prove(design, config)] == ["proved"]
+    assert [proof.result for proof in prove(design, config)] == [specified(name)]
 
 
 def test_all_operands_in_simulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +258,7 @@ def refuted(edit: Edit, monkeypatch: pytest.MonkeyPatch, **settings: str | int) 
 @pytest.mark.parametrize("name", [name for name in UNITS if name not in WIRES])
 def test_mutants_of_the_netlist(name: str, tmp_path: Path) -> None:
     """One cell in the middle becomes another one with the same pins."""
-    design, config, emission = emitted(name)
+    design, config, emission = emitted(name, block=2)
     netlist = mapped(emission, tmp_path)
     text = netlist.verilog.read_text()
     cells = list(re.finditer(r"\b(?:NAND|NOR)2_X1\b", text))
@@ -260,7 +266,9 @@ def test_mutants_of_the_netlist(name: str, tmp_path: Path) -> None:
     other = {"NAND2_X1": "NOR2_X1", "NOR2_X1": "NAND2_X1"}[chosen[0]]
     netlist.verilog.write_text(f"{text[: chosen.start()]}{other}{text[chosen.end() :]}")
     proof = prove(design, config, netlist)[1]
-    assert proof.result.startswith("refuted"), proof
+    # Of a unit with registers but no specification, a state that differs may never be reached.
+    unreached = design.component in UNPROVED and "differs in some state" in proof.result
+    assert proof.result.startswith("refuted") or unreached, proof
 
 
 def test_words() -> None:
