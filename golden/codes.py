@@ -1,48 +1,27 @@
 """Codes of low-bit number formats, and the integers that they stand for.
 
-A format is a grid of integers; what the grid's unit is worth belongs to a scale outside. Codes are
-the low bits of an element, whatever its sign.
+An integer counts the least value above zero of its format: what that is worth belongs to a scale
+outside, and sums are exact. Codes are the low bits of an element, whatever its sign.
 
-==================  ======  ===============================================================
-format              bits    integer
-==================  ======  ===============================================================
-``integer``         2..16   the element itself
-``ternary``         2       0, 1, 0, -1 for codes 0 to 3: bit 0 not zero, bit 1 negative
-``power_of_two``    2..5    top bit the sign, the others e: 2**(emax - e), emax the greatest e
-                            less 1; 0 for the greatest e
-``e2m1``            4       twice the FP4 number: 0, 1, 2, 3, 4, 6, 8, 12, the top bit the sign
-==================  ======  ===============================================================
+============  ======  =========================================================================
+format        bits    integer
+============  ======  =========================================================================
+``integer``   2..16   the element itself
+``ternary``   2       0, 1, 0, -1 for codes 0 to 3: bit 0 not zero, bit 1 negative
+``pot``       2..5    top bit the sign, the others e: 2**(e - 1), or 0 for e = 0
+``e2m1``      4       twice the FP4 number: 0, 1, 2, 3, 4, 6, 8, 12, the top bit the sign
+============  ======  =========================================================================
 
-Sources: ternary weights of MatMul-free LM (arXiv 2406.02528); shift codes of DeepShift and
-ShiftAddViT (arXiv 2306.06446); FP4 E2M1 of OCP Microscaling Formats 1.0.
+Source: ternary weights of MatMul-free LM (arXiv 2406.02528); the others are `golden.formats`.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.formats import decoded
+
 TERNARY = (0, 1, 0, -1)
-
-
-def e2m1(codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return twice the FP4 E2M1 numbers of 4-bit codes."""
-    exponent, mantissa = codes >> 1 & 3, codes & 1
-    # Of the grid of halves: subnormal m, normal (2 + m) * 2**(e - 1).
-    magnitude = np.where(exponent == 0, mantissa, (2 + mantissa) << np.maximum(exponent - 1, 0))
-    return _negated(codes >> 3, magnitude)
-
-
-def power_of_two(codes: NDArray[np.int64], width: int) -> NDArray[np.int64]:
-    """Return the signed powers of two of codes, the least of them 1."""
-    greatest = (1 << (width - 1)) - 1
-    exponent = codes & greatest
-    shift = np.maximum(greatest - 1 - exponent, 0)
-    magnitude = np.where(exponent == greatest, 0, np.int64(1) << shift)
-    return _negated(codes >> (width - 1), magnitude)
-
-
-def _negated(signs: NDArray[np.int64], magnitude: NDArray[np.int64]) -> NDArray[np.int64]:
-    signed: NDArray[np.int64] = np.where(signs & 1, -magnitude, magnitude)
-    return signed
+WIDTHS = {"ternary": range(2, 3), "pot": range(2, 6), "e2m1": range(4, 5)}
 
 
 def numbers(codes: NDArray[np.int64], form: str, width: int) -> NDArray[np.int64]:
@@ -64,13 +43,13 @@ def numbers(codes: NDArray[np.int64], form: str, width: int) -> NDArray[np.int64
     """
     if form == "integer":
         return codes
-    widths = {"ternary": (2,), "power_of_two": (2, 3, 4, 5), "e2m1": (4,)}
-    if form not in widths:
-        raise ValueError(f"format: {form!r} is not one of integer, {', '.join(widths)}")
-    if width not in widths[form]:
+    if form not in WIDTHS:
+        raise ValueError(f"format: {form!r} is not one of integer, {', '.join(WIDTHS)}")
+    if width not in WIDTHS[form]:
         raise ValueError(f"format: {form} has no codes of {width} bits")
     bits = codes & ((1 << width) - 1)
     if form == "ternary":
         ternary: NDArray[np.int64] = np.array(TERNARY, np.int64)[bits]
         return ternary
-    return e2m1(bits) if form == "e2m1" else power_of_two(bits, width)
+    parts = decoded(bits, format=f"pot{width}" if form == "pot" else form)
+    return parts["significand"] << parts["shift"]

@@ -28,7 +28,7 @@ from pe.primitives import Placed, Primitive, Scope
 from pe.share import share
 from pe.unit import Unit
 
-TERNARY, POWER_OF_TWO, E2M1 = "ternary", "power_of_two", "e2m1"
+TERNARY, POWER_OF_TWO, E2M1 = "ternary", "pot", "e2m1"
 
 E2M1_GREATEST = 12
 """Twice the greatest FP4 E2M1 number."""
@@ -115,8 +115,8 @@ class TernaryConfig(CodedConfig):
 class ShiftConfig(CodedConfig):
     """B is a signed power of two or zero.
 
-    The top bit of its code is the sign, the others are how many places it is below the greatest
-    power; all of them set is zero. Numbers are on the grid of the least power.
+    The top bit of its code is the sign, the others are e: 2**(e - 1) counted in the least power,
+    or zero where e is 0.
     """
 
     kind = "shift"
@@ -131,16 +131,15 @@ class ShiftConfig(CodedConfig):
         return -greatest, greatest
 
     def row(self, m: Module, a: Value, b: Value) -> Row:
-        places, sign = b[:-1], b[-1]
-        zero = places.all()
-        negative = sign & ~zero
+        exponent, sign = b[:-1], b[-1]
+        negative = sign & exponent.any()
         number = a.as_signed() if self.signed_a else Cat(a, Const(0, 1)).as_signed()
         # Gated before it is shifted; the sign of A then stands for bits above.
         operand = Signal(number.shape(), name="operand")
         shifted = Signal(len(number) + _top_exponent(self.width_b), name="shifted")
         m.d.comb += [
-            operand.eq(Mux(zero, 0, number)),
-            shifted.eq((operand << ~places)[1 : 1 + len(shifted)]),
+            operand.eq(Mux(exponent.any(), number, 0)),
+            shifted.eq((operand << exponent)[1 : 1 + len(shifted)]),
         ]
         return Row((shifted ^ negative.replicate(len(shifted))).as_signed(), negative)
 

@@ -33,10 +33,10 @@ def test_codes_of_fp4() -> None:
 
 def test_codes_of_powers_of_two() -> None:
     """Shifts of 0 to -14 and zero, as ShiftAddViT has them in 5 bits."""
-    found = numbers(np.arange(32), "power_of_two", 5) / 2**14
-    magnitudes = [*(2.0**-e for e in range(15)), 0]
+    found = numbers(np.arange(32), "pot", 5) / 2**14
+    magnitudes = [0, *(2.0**-e for e in range(14, -1, -1))]
     assert found.tolist() == [*magnitudes, *(-x for x in magnitudes)]
-    assert numbers(np.arange(4), "power_of_two", 2).tolist() == [1, 0, -1, 0]
+    assert numbers(np.arange(4), "pot", 2).tolist() == [0, 1, 0, -1]
 
 
 def test_codes_of_ternary() -> None:
@@ -47,7 +47,7 @@ def test_codes_of_ternary() -> None:
     ("form", "width", "message"),
     [
         ("e2m1", 5, "format: e2m1 has no codes of 5 bits"),
-        ("trits", 2, "format: 'trits' is not one of integer, ternary, power_of_two, e2m1"),
+        ("trits", 2, "format: 'trits' is not one of integer, ternary, pot, e2m1"),
     ],
 )
 def test_bad_codes(form: str, width: int, message: str) -> None:
