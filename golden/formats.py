@@ -208,8 +208,7 @@ def _twos_complement(codes: Codes, width: int) -> Codes:
 def encode(values: ArrayLike, format: str, saturate: bool = True) -> Codes:
     """Code of each value, rounded to nearest, ties to the even code.
 
-    The least integer is ``-2**(width - 1)``. In a
-    sum of powers of two, each term is the power nearest to what the terms before it leave. Of
+    In a sum of powers of two each term is the power nearest to what the terms before it leave. Of
     scales, which have no zero and no sign, 0 becomes the least, and a negative value NaN.
 
     Parameters

@@ -14,7 +14,7 @@ sum to the implementation.
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from golden.float_add import add
 from golden.formats import (
@@ -32,9 +32,6 @@ from golden.formats import (
 ELEMENTS = ("e4m3", "e5m2", "e3m2", "e2m3", "e2m1", "mxint8")
 SCALE = "e8m0"
 SCALE_RULES = ("floor", "ceil")
-
-Integers = NDArray[np.object_]
-"""Python integers, of any size."""
 
 
 def grid(format: str) -> int:
