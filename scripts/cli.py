@@ -237,6 +237,46 @@ def _errors(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _layer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        type=Path,
+        nargs="?",
+        help=".npz or .safetensors with weights [k, n] (default the demo's network)",
+    )
+    parser.add_argument(
+        "--matrix",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a matrix of the file; may be repeated (default all)",
+    )
+    parser.add_argument("--transpose", action="store_true", help="weights are [n, k]")
+    parser.add_argument(
+        "--rows",
+        metavar="M",
+        type=_size,
+        default=64,
+        help="rows of random activations for a file's weights (default 64)",
+    )
+    parser.add_argument(
+        "--pe",
+        metavar="NAME",
+        action="append",
+        help="a processing element; may be repeated (default mac mix ternary shift fp4)",
+    )
+    parser.add_argument(
+        "--design", metavar="ENGINE", default="systolic", help="a GEMM engine (default systolic)"
+    )
+    _add_settings(parser)
+    parser.add_argument(
+        "--energy", metavar="NS", type=_positive, help="measure energy per MAC at this period"
+    )
+    _add_seed(parser)
+    _add_json(parser)
+
+
 def _ppa(parser: argparse.ArgumentParser) -> None:
     _add_design(parser)
     _add_periods(parser)
@@ -285,6 +325,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str]
     ("demo", "run a real network on the GEMM core", _demo, "scripts.demo:run"),
     ("digits", "non-zero digits of operands, by encoder", _digits, "scripts.digits:run"),
     ("errors", "errors of products by integer addition", _errors, "scripts.errors:run"),
+    ("layer", "real weights in arrays of narrow PEs", _layer, "scripts.layer:run"),
     ("ppa", "area, timing and energy in standard cells", _ppa, "scripts.ppa.command:run"),
     ("sweep", "measure many designs in parallel", _sweep, "scripts.sweep:run"),
     ("report", "write a page with every table and plot", _report, "scripts.report:run"),

@@ -34,12 +34,15 @@ class DigitsNetwork:
         Digit shown, 0 to 9.
     float_accuracy : float
         Share of the held-out images the float network classifies rightly, 0 to 1.
+    products : tuple of pairs of float64 arrays, shapes [360, in] and [in, out]
+        Activations and weights of each layer of the float network, on the held-out images.
     """
 
     layers: tuple[QuantizedLayer, ...]
     test_images: NDArray[np.int8]
     test_labels: NDArray[np.int64]
     float_accuracy: float
+    products: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]
 
     def accuracy(self, logits: ArrayLike) -> float:
         """Share of held-out images, 0 to 1, whose largest logit is the label's.
@@ -90,13 +93,27 @@ def train_digits(seed: int = 0) -> DigitsNetwork:
         warnings.simplefilter("ignore", ConvergenceWarning)
         classifier.fit(train, train_labels)
         float_accuracy = float(classifier.score(test, test_labels))
+        products = _products(classifier.coefs_, classifier.intercepts_, test)
         layers = _quantize_layers(classifier.coefs_, classifier.intercepts_, train)
     return DigitsNetwork(
         layers=layers,
         test_images=quantize(test, scale_of(train, 8), 8).astype(np.int8),
         test_labels=test_labels.astype(np.int64),
         float_accuracy=float_accuracy,
+        products=products,
     )
+
+
+def _products(
+    weights: list[NDArray[np.float64]],
+    biases: list[NDArray[np.float64]],
+    activations: NDArray[np.float64],
+) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]:
+    found = []
+    for weight, bias in zip(weights, biases, strict=True):
+        found.append((activations, weight))
+        activations = np.maximum(activations @ weight + bias, 0.0)
+    return tuple(found)
 
 
 def _quantize_layers(
