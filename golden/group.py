@@ -54,8 +54,8 @@ def group_differences(
     width_b: int = 4,
     width_zero: int = 4,
     signed_a: bool = True,
-    signed_b: bool = False,
-    signed_zero: bool = False,
+    signed_b: bool = True,
+    signed_zero: bool = True,
     format_b: str = "integer",
 ) -> Matrix:
     """Integer sums of each group, zero points taken off.
@@ -118,8 +118,8 @@ def group_matmul(
     width_b: int = 4,
     width_zero: int = 4,
     signed_a: bool = True,
-    signed_b: bool = False,
-    signed_zero: bool = False,
+    signed_b: bool = True,
+    signed_zero: bool = True,
     format_b: str = "integer",
 ) -> Matrix:
     """Product of A and dequantised B, see above.

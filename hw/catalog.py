@@ -9,6 +9,7 @@ from hw.bit_slice import BitSlice, BitSliceConfig
 from hw.broadcast import AdderTreeConfig, Broadcast, CubeConfig, MatrixConfig
 from hw.core_config import GemmCoreConfig
 from hw.gemm_core import GemmCore
+from hw.grouped import GroupedConfig, SystolicGrouped
 from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
 from pe.addition import Adder, AdderConfig, CompressorTree, CompressorTreeConfig
@@ -37,10 +38,11 @@ from pe.unit import Unit
 
 
 class Kind(enum.Enum):
-    """Which of the three contracts a design keeps, and hence which bench drives it."""
+    """Which of the four contracts a design keeps, and hence which bench drives it."""
 
     FUNCTION_UNIT = "function unit"
     GEMM_ENGINE = "GEMM engine"
+    GROUPED_ENGINE = "grouped GEMM engine"
     COMMAND_DEVICE = "command device"
 
 
@@ -289,6 +291,15 @@ DESIGNS: dict[str, Design] = {
             source=f"{_TPE}, sections III and IV; ISCA 2019, Laconic",
             summary="bit-slice engine that skips zero digits: OPT3, OPT4C, OPT4E, Laconic",
             golden_cycles="golden.bit_slice:cycles",
+        ),
+        Design(
+            name="systolic_grouped",
+            kind=Kind.GROUPED_ENGINE,
+            config=GroupedConfig,
+            component=SystolicGrouped,
+            golden="golden.group:group_matmul",
+            source="MixPE, arXiv 2411.16158",
+            summary="systolic array of group-quantised weights, dequantised at its edge",
         ),
         Design(
             name="gemm_core",

@@ -7,9 +7,11 @@ is (`Dataflow`). Padding a partial tile is the caller's work: surplus lanes hold
 surplus K must be zero in B.
 """
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Shape
 from amaranth.lib import data, enum, stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from hw.nest import Nest
 from pe.bit_weight import PE, BitWeightConfig
@@ -44,7 +46,7 @@ class EngineConfig(PeChoice):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        least = sum_bits(self.k_max, *self.ends)
+        least = self.least_acc
         if self.width_acc == DERIVED:
             object.__setattr__(self, "width_acc", least)
         if not least <= self.width_acc <= 63:
@@ -56,6 +58,11 @@ class EngineConfig(PeChoice):
         self.check_options()
         # Refused here rather than when it is built.
         _ = self.pe_config
+
+    @property
+    def least_acc(self) -> int:
+        """Least bits that hold every element of C of up to `k_max` products."""
+        return sum_bits(self.k_max, *self.ends)
 
     @property
     def terms(self) -> int:
@@ -79,6 +86,10 @@ class GemmEngine(Unit):
         Most rows and columns of a tile of C; `tile_n` elements leave in a beat.
     slice_k : int
         Elements of K in a K-slice.
+    c_shape : Shape
+        Of an element of C; by default an accumulator of the PE.
+    members : mapping
+        Ports beside those below.
 
     Members
     -------
@@ -94,6 +105,8 @@ class GemmEngine(Unit):
 
     config: EngineConfig
     dataflow: Dataflow
+    c_shape: Shape
+    """Shape of an element of C."""
     variable_time = False
     """Cycles depend on the operands: the golden model of the design gives them, not `cycles`."""
 
@@ -106,20 +119,24 @@ class GemmEngine(Unit):
         tile_m: int,
         tile_n: int,
         slice_k: int,
+        c_shape: Shape | None = None,
+        members: Mapping[str, Member] | None = None,
     ) -> None:
         self.tile_m, self.tile_n, self.slice_k = tile_m, tile_n, slice_k
         pe = config.pe_config
+        self.c_shape = c_shape or pe.accumulator_shape
         flags = {"first": 1, "last": 1}
         if self.dataflow is Dataflow.WEIGHT_STATIONARY:
             flags["end"] = 1
         beat_a = data.StructLayout({"data": lanes(pe.a_shape, lanes_a), **flags})
         beat_b = data.StructLayout({"data": lanes(pe.b_shape, lanes_b)})
-        beat_c = data.StructLayout({"data": lanes(pe.accumulator_shape, tile_n), "last": 1})
+        beat_c = data.StructLayout({"data": lanes(self.c_shape, tile_n), "last": 1})
         super().__init__(
             config,
             {
                 "i_a": In(stream.Signature(beat_a)),
                 "i_b": In(stream.Signature(beat_b)),
+                **(members or {}),
                 "o_c": Out(stream.Signature(beat_c)),
             },
         )

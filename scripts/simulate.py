@@ -157,7 +157,7 @@ def run_sim(args: argparse.Namespace) -> int:
             "seconds": outcome.run.seconds,
         }
     else:
-        if args.stalls and design.kind is not Kind.GEMM_ENGINE:
+        if args.stalls and design.kind is Kind.COMMAND_DEVICE:
             raise ValueError(f"stalls: {design.name!r} has no streams to pause; only engines do")
         a, b = _product(args, selection)
         with step(f"simulating {config.name}"):

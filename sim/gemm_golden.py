@@ -6,13 +6,39 @@ from typing import Any
 import numpy as np
 
 from golden.gemm import matmul
+from golden.group import group_matmul
 from hw.catalog import Design
 from hw.engine import EngineConfig
+from hw.grouped import GroupedConfig
 from sim.packing import Matrix
 
 
-def golden_product(config: EngineConfig, a: Matrix, b: Matrix) -> Matrix:
-    """Return what an engine of this config shall compute."""
+def golden_product(config: EngineConfig, a: Matrix, b: Matrix, *groups: Matrix) -> Matrix:
+    """Return what an engine of this config shall compute.
+
+    Parameters
+    ----------
+    groups
+        Scales and zero points, of a config that has groups.
+    """
+    if isinstance(config, GroupedConfig):
+        scales, zeros = groups
+        return group_matmul(
+            a,
+            b,
+            scales,
+            zeros,
+            group=config.group,
+            mode=config.mode,
+            width_scale=config.width_scale,
+            width_a=config.width_a,
+            width_b=config.width_b,
+            width_zero=config.width_zero,
+            signed_a=config.signed_a,
+            signed_b=config.signed_b,
+            signed_zero=config.signed_zero,
+            format_b=config.format_b,
+        )
     return matmul(
         a,
         b,

@@ -14,6 +14,7 @@ from hw.emit import Emission, emit
 from hw.gemm_core import GemmCore
 from hw.memory import Memory
 from pe.config import Config
+from sim.grouping import with_groups
 from sim.job import FOLDER, Arrays, Job, read_result
 from sim.player import Player, PlayerConfig, player_config
 from sim.results import RunResult
@@ -27,6 +28,7 @@ BUILD = Path("build")
 BENCHES = {
     Kind.FUNCTION_UNIT: "sim.bench_function",
     Kind.GEMM_ENGINE: "sim.bench_engine",
+    Kind.GROUPED_ENGINE: "sim.bench_engine",
     Kind.COMMAND_DEVICE: "sim.bench_core",
 }
 
@@ -113,7 +115,7 @@ def run_bench(
 def run_products(
     design: Design,
     config: Config,
-    products: Sequence[tuple[Matrix, Matrix]],
+    products: Sequence[tuple[Matrix, ...]],
     workdir: Path,
     seed: int = 1,
     stall: float = 0.0,
@@ -125,7 +127,8 @@ def run_products(
     Parameters
     ----------
     products
-        Pairs of A [m, k] and B [k, n].
+        A [m, k] and B [k, n] of each; of an engine of group-quantised weights also scales and zero
+        points [groups, n], which are else random.
     stall
         Probability that a stream pauses in a cycle, 0 to less than 1; engines only.
     waves
@@ -136,8 +139,9 @@ def run_products(
     simulator = simulator or build_design(design, config, waves)
     job = Job.of(design, config, seed, stall=stall)
     arrays = {
-        f"{x}{i}": matrix for i, p in enumerate(products) for x, matrix in zip("ab", p, strict=True)
+        f"{'absz'[j]}{i}": matrix for i, p in enumerate(products) for j, matrix in enumerate(p)
     }
+    arrays = with_groups(config, arrays, seed)
     bench = BENCHES[design.kind]
     return run_bench(simulator, bench, job, arrays, workdir, testcase="products", waves=bool(waves))
 

@@ -12,6 +12,8 @@ from golden.group import MODES, group_count, group_differences, group_matmul
 
 Matrix = np.ndarray
 
+UNSIGNED: dict[str, Any] = {"signed_b": False, "signed_zero": False}
+
 
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[Matrix, Matrix, Matrix, Matrix, int]:
@@ -32,11 +34,13 @@ def test_exact_modes_are_products_of_dequantised_weights(
     a, b, scales, zeros, group = problem
     of = np.arange(a.shape[1]) // group
     product = a @ (scales[of] * (b - zeros[of]))
-    assert np.array_equal(group_matmul(a, b, scales, zeros, group=group), product)
+    assert np.array_equal(group_matmul(a, b, scales, zeros, group=group, **UNSIGNED), product)
     shifts = scales % 8
     product = a @ ((b - zeros[of]) << shifts[of])
     options: dict[str, Any] = {"mode": "power_of_two", "width_scale": 3}
-    assert np.array_equal(group_matmul(a, b, shifts, zeros, group=group, **options), product)
+    assert np.array_equal(
+        group_matmul(a, b, shifts, zeros, group=group, **UNSIGNED, **options), product
+    )
 
 
 @settings(max_examples=200, deadline=None)
@@ -52,9 +56,11 @@ def test_float_mode_is_numpy_in_float32(
     floats = codes.view(np.float32)
     total = np.zeros((a.shape[0], b.shape[1]), np.float32)
     with np.errstate(all="ignore"):
-        for d, s in zip(group_differences(a, b, zeros, group=group), floats, strict=True):
+        for d, s in zip(
+            group_differences(a, b, zeros, group=group, **UNSIGNED), floats, strict=True
+        ):
             total = total + d.astype(np.float32) * s
-    found = group_matmul(a, b, codes, zeros, group=group, mode="float", width_scale=32)
+    found = group_matmul(a, b, codes, zeros, group=group, **UNSIGNED, mode="float", width_scale=32)
     expected = np.where(np.isnan(total), 0x7FC00000, total.view(np.uint32))
     assert np.array_equal(found, expected)
 
@@ -69,18 +75,18 @@ def test_the_last_group_is_as_if_filled_up_with_zeros_of_a(group: int) -> None:
     wide_a = np.pad(a, ((0, 0), (0, surplus)))
     wide_b = np.pad(b, ((0, surplus), (0, 0)), constant_values=15)
     assert np.array_equal(
-        group_matmul(a, b, scales, zeros, group=group),
-        group_matmul(wide_a, wide_b, scales, zeros, group=group),
+        group_matmul(a, b, scales, zeros, group=group, **UNSIGNED),
+        group_matmul(wide_a, wide_b, scales, zeros, group=group, **UNSIGNED),
     )
 
 
 def test_corner_cases() -> None:
     a, b = np.full((1, 128), -128), np.full((128, 1), 15)
     ones = np.ones((1, 1), int)
-    assert group_differences(a, b, 0 * ones, group=128).item() == -245760
-    assert group_differences(a, b, 15 * ones, group=128).item() == 0
-    assert group_differences(a, 0 * b, 15 * ones, group=128).item() == 245760
-    assert group_matmul(a, b, 0 * ones, ones, group=128).item() == 0
+    assert group_differences(a, b, 0 * ones, group=128, **UNSIGNED).item() == -245760
+    assert group_differences(a, b, 15 * ones, group=128, **UNSIGNED).item() == 0
+    assert group_differences(a, 0 * b, 15 * ones, group=128, **UNSIGNED).item() == 245760
+    assert group_matmul(a, b, 0 * ones, ones, group=128, **UNSIGNED).item() == 0
 
 
 @pytest.mark.parametrize("form", ["ternary", "pot", "e2m1"])
@@ -100,6 +106,7 @@ GOOD: dict[str, Any] = {
     "scales": np.ones((2, 3), int),
     "zeros": np.ones((2, 3), int),
     "group": 4,
+    **UNSIGNED,
 }
 
 
