@@ -62,6 +62,38 @@ def output_stationary_cycles(
                     return cycle + 1 + resolve
 
 
+def grouped_cycles(
+    rows: int,
+    cols: int,
+    group: int,
+    m: int,
+    k: int,
+    n: int,
+    *,
+    delay: int = 0,
+    resolve: int = 0,
+    dequantize: int = 3,
+) -> int:
+    """Cycles of an M x K x N product on a systolic array that takes its sums out once a group.
+
+    As `output_stationary_cycles`, with the groups of a tile, `group` beats each but perhaps for the
+    last, in the place of tiles. The last beat of a group is not taken before the sums of the one
+    before have been dequantised, which begins `resolve` cycles after they leave the array and takes
+    a row `dequantize` cycles, a row a cycle.
+    """
+    sizes = tiles(k, group) * len(tiles(m, rows)) * len(tiles(n, cols))
+    cycle, free, taken = 0, 0, 0
+    for size in sizes:
+        for beat in range(size):
+            if beat == size - 1:
+                cycle = max(cycle, free)
+            taken = cycle
+            cycle += 1
+        complete = taken + (rows - 1) + (cols - 1) + 1 + delay + 1
+        free = complete + 1 + resolve + rows
+    return free + dequantize
+
+
 def weight_stationary_cycles(
     rows: int,
     cols: int,

@@ -120,7 +120,7 @@ class Dequantizer(Unit):
             self.o_total.eq(total),
         ]
         if config.mode == FLOAT_SCALE:
-            unit = FloatScaleConfig(config.difference.width)
+            unit = FloatScaleConfig(width=config.difference.width)
             share(m, platform, "scale", FloatScale, unit, a=difference, b=scale, product=product)
             adder = FloatAdderConfig(format="fp32")
             share(m, platform, "add", FloatAdder, adder, a=so_far, b=scaled, sum=added)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import ClassVar
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In
 
@@ -268,8 +268,12 @@ class SystolicGrouped(GemmEngine):
 
         # `left` counts the beats that a group has before its last one.
         left = Signal(range(max(2, config.group)), init=config.group - 1)
-        whole, starts, ends = Signal(), Signal(init=1), Signal()
-        pending, may_accept, accept = Signal(), Signal(), Signal()
+        whole = Signal()
+        starts = Signal(init=1)
+        ends = Signal()
+        pending = Signal()
+        may_accept = Signal()
+        accept = Signal()
         m.d.comb += [
             whole.eq(left == 0),
             ends.eq(whole | self.i_a.payload.last),
@@ -285,10 +289,13 @@ class SystolicGrouped(GemmEngine):
             array.i_b.payload.data.eq(self.i_b.payload.data),
         ]
         # The group that comes in is the first of its tile.
-        opens, opens_reg = Signal(), Signal()
+        opens = Signal()
+        opens_reg = Signal()
         # The group whose sums leave is the first, the last of its tile.
-        first, last = Signal(), Signal()
-        taken, done = Signal(), Signal()
+        first = Signal()
+        last = Signal()
+        taken = Signal()
+        done = Signal()
         m.d.comb += opens.eq(Mux(starts, self.i_a.payload.first, opens_reg))
         with m.If(accept):
             m.d.sync += [
@@ -313,7 +320,7 @@ class SystolicGrouped(GemmEngine):
             first=starts,
             last=ends,
             shift=taken,
-            i_drain=0,
+            i_drain=Const(0, row_sum.shape()),
             o_drain=row_sum,
         )
 
@@ -327,7 +334,9 @@ class SystolicGrouped(GemmEngine):
         ]
         totals = Signal(len(self.o_c.payload.data.as_value()))
         so_far = Signal(len(totals))
-        valid, firsts, lasts = Signal(STEPS), Signal(STEPS - 1), Signal(STEPS)
+        valid = Signal(STEPS)
+        firsts = Signal(STEPS - 1)
+        lasts = Signal(STEPS)
         with m.If(advance):
             m.d.sync += [
                 valid.eq(Cat(taken, valid)),
@@ -349,17 +358,19 @@ class SystolicGrouped(GemmEngine):
             i_total=so_far,
             o_total=totals,
         )
-        totals_memory = MemoryShape(max(2, config.rows), unsigned(len(totals)))
+        read = Signal()
+        m.d.comb += read.eq(advance & valid[0])
+        row = self._row(m, "row", advance & valid[-1])
         share(
             m,
             platform,
-            "totals",
+            "memory",
             Memory,
-            totals_memory,
-            read_address=self._row(m, "read_row", advance & valid[0]),
-            read_enable=advance & valid[0],
+            MemoryShape(max(2, config.rows), unsigned(len(totals))),
+            read_address=self._row(m, "read_row", read),
+            read_enable=read,
             read_data=so_far,
-            write_address=(row := self._row(m, "row", advance & valid[-1])),
+            write_address=row,
             write_enable=valid[-1] & ~lasts[-1],
             write_data=totals,
         )

@@ -4,11 +4,10 @@
 Source: IEEE 754-2019, multiplication.
 """
 
-from typing import NamedTuple
-
 from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
+from pe.config import Config, integer
 from pe.formats import FLOATS, special
 from pe.rounding import normalize, round_to_float
 from pe.unit import Unit
@@ -19,10 +18,14 @@ WIDEST = 2 + RESULT.mantissa
 """Bits of an integer, its sign included, so that float32 holds all of them exactly."""
 
 
-class FloatScaleConfig(NamedTuple):
-    """Bits of the integer, two's complement, at most `WIDEST`."""
+class FloatScaleConfig(Config):
+    """The integer, two's complement."""
 
-    width: int
+    width: int = integer("bits of the integer", 2, WIDEST, default=20)
+
+    @property
+    def name(self) -> str:
+        return f"float_scale_{self.width}"
 
 
 class FloatScale(Unit):
@@ -46,10 +49,6 @@ class FloatScale(Unit):
         word = unsigned(RESULT.width)
         members = {"a": In(signed(config.width)), "b": In(word), "product": Out(word)}
         super().__init__(config, members)
-
-    @property
-    def name(self) -> str:
-        return f"float_scale_{self.config.width}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

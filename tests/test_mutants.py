@@ -19,6 +19,7 @@ from hw.emit import Emission, emit
 from hw.gemm_core import GemmCore
 from hw.memory import Memory
 from pe.config import Config
+from sim.grouping import with_groups
 from sim.job import Arrays, Job
 from sim.player import Player, PlayerConfig, player_config
 from sim.results import SimulationError
@@ -33,6 +34,7 @@ SHAPES = [(3, 12, 2), (7, 9, 5), (1, 1, 1), (9, 7, 6), (32, 2, 20)]
 SETTINGS: Mapping[Kind, Mapping[str, int]] = {
     Kind.FUNCTION_UNIT: {"width": 7, "width_a": 5, "width_b": 6, "width_acc": 14},
     Kind.GEMM_ENGINE: {"rows": 3, "cols": 2, "depth": 4},
+    Kind.GROUPED_ENGINE: {"rows": 3, "cols": 2, "group": 5, "signed_zero": False},
     Kind.COMMAND_DEVICE: {"rows": 3, "cols": 2, "depth_a": 512, "depth_b": 512, "depth_c": 512},
 }
 
@@ -40,7 +42,7 @@ DIFFER = r"\d+ of \d+ elements differ; C.* is -?\d+, the golden model says -?\d+
 CYCLES = r"cycles, formula says"
 CHANGED = r"o_c: row \d+ changed before it was taken"
 HANGS = r"stopped after \d+ cycles: \d+ of \d+ beats of A"
-COMPLETE = r"o_c: C is complete before A or B"
+COMPLETE = r"o_c: C is complete before [ABS]"
 LATE = r"o_valid: set \d+ of \d+ is not answered after exactly"
 RESULTS = r"\w+: \d+ of \d+ results differ; set \d+"
 
@@ -221,6 +223,102 @@ MUTANTS = [
             ),
         ),
         f"{DIFFER}|{CYCLES}",
+    ),
+    Mutant(
+        "grouped: row sums are lost",
+        "systolic_grouped",
+        (Edit("systolic_grouped", r"\.i_row_sum\(row_sum\)", ".i_row_sum(row_sum & {11{1'b0}})"),),
+        DIFFER,
+    ),
+    Mutant(
+        "grouped: zero points are not taken off",
+        "systolic_grouped",
+        (Edit("dequantizer_", r"(\$signed\(i_sum\)) - \$signed\(offset\)", r"\1"),),
+        DIFFER,
+    ),
+    Mutant(
+        "grouped: a group ends one beat early",
+        "systolic_grouped",
+        (Edit("systolic_grouped", r"if \(ends\) left <= 3'h4;", "if (ends) left <= 3'h3;"),),
+        f"{DIFFER}|{HANGS}",
+    ),
+    Mutant(
+        "grouped: row sums are not cleared",
+        "systolic_grouped",
+        (Edit("row_sum_", r"assign so_far = .*;", "assign so_far = running;"),),
+        DIFFER,
+    ),
+    Mutant(
+        "grouped: a row sum counts beats that are not taken",
+        "systolic_grouped",
+        (Edit("row_sum_", r"if \(enable\) running", "running"),),
+        DIFFER,
+        stall=0.4,
+    ),
+    Mutant(
+        "grouped: all rows take the row sum of the first",
+        "systolic_grouped",
+        (Edit("row_sum_", r"else if \(shift\) o_drain <= i_drain;", ""),),
+        DIFFER,
+    ),
+    Mutant(
+        "grouped: totals are not cleared",
+        "systolic_grouped",
+        (Edit("dequantizer_", r"assign so_far = .*;", "assign so_far = i_total;"),),
+        DIFFER,
+    ),
+    Mutant(
+        "grouped: totals of the row before are added to",
+        "systolic_grouped",
+        (Edit("systolic_grouped", r"\.read_address\(read_row\)", ".read_address(row)"),),
+        DIFFER,
+    ),
+    Mutant(
+        "grouped: sums leave the array without a scale",
+        "systolic_grouped",
+        (
+            Edit(
+                "systolic_grouped",
+                r"assign array__o_c__ready = .*;",
+                "assign array__o_c__ready = advance;",
+            ),
+        ),
+        f"{DIFFER}|{HANGS}|{COMPLETE}",
+        stall=0.4,
+    ),
+    Mutant(
+        "grouped: scales are taken with every row",
+        "systolic_grouped",
+        (
+            Edit(
+                "systolic_grouped",
+                r"assign i_s_ready = .*;",
+                "assign i_s_ready = array__o_c__valid & advance;",
+            ),
+        ),
+        f"{DIFFER}|{HANGS}",
+    ),
+    Mutant(
+        "grouped: the last beat of a group does not wait for the sums of the group before",
+        "systolic_grouped",
+        (Edit("systolic_grouped", r"assign may_accept = .*;", "assign may_accept = 1;"),),
+        f"{DIFFER}|{CYCLES}",
+        stall=0.4,
+        settings=OPT1,
+    ),
+    Mutant(
+        "grouped: rows of C do not wait for the sink",
+        "systolic_grouped",
+        (Edit("systolic_grouped", r"assign advance = .*;", "assign advance = 1;"),),
+        CHANGED,
+        stall=0.4,
+    ),
+    Mutant(
+        "grouped: a scale of NaN is a number",
+        "systolic_grouped",
+        (Edit("float_scale", r"(assign infinite = \S+) \| .*;", r"\1;"),),
+        DIFFER,
+        settings=(("mode", "float"),),
     ),
     Mutant(
         "core: A moves on with every tile: wrong tile order",
@@ -633,7 +731,7 @@ def run(design: Design, settings: Settings, emitted: Emission, stall: float, fol
     else:
         job, testcase = Job.of(design, config, SEED, stall=stall), "products"
         rng = np.random.default_rng(SEED)
-        arrays = arrays_of(random_products(rng, config, SHAPES))
+        arrays = with_groups(config, arrays_of(random_products(rng, config, SHAPES)), SEED)
     run_bench(simulator, BENCHES[design.kind], job, arrays, folder, testcase)
 
 

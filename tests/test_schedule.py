@@ -6,8 +6,14 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from golden.schedule import output_stationary_cycles, tiles, weight_stationary_cycles
+from golden.schedule import (
+    grouped_cycles,
+    output_stationary_cycles,
+    tiles,
+    weight_stationary_cycles,
+)
 from hw.broadcast import Broadcast, MatrixConfig
+from hw.grouped import GroupedConfig, SystolicGrouped
 from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
 
@@ -71,3 +77,27 @@ def test_any_pe(
 def test_tiles() -> None:
     assert tiles(7, 3) == [3, 3, 1]
     assert tiles(6, 3) == [3, 3]
+
+
+@given(small, small, st.integers(1, 20), extent, extent, extent, PES, OPTIONS)
+@example(1, 1, 1, 1, 1, 1, "mac", {})
+@example(2, 3, 8, 9, 8, 10, "mac", {})  # a group just as long as it takes to leave
+@example(2, 3, 7, 9, 8, 10, "mac", {})
+def test_grouped(
+    rows: int,
+    cols: int,
+    group: int,
+    m: int,
+    k: int,
+    n: int,
+    pe: str,
+    options: dict[str, int | str],
+) -> None:
+    settings: dict[str, Any] = {"rows": rows, "cols": cols, "group": group, "pe": pe}
+    settings |= {} if pe == "mac" else options
+    engine = SystolicGrouped(GroupedConfig(**settings))
+    config = engine.config.pe_config
+    resolve = 0 if config.resolve_latency is None else ADDER_AND_BUFFER
+    delay = (config.encoder is not None) + config.latency
+    found = grouped_cycles(rows, cols, group, m, k, n, delay=delay, resolve=resolve)
+    assert found == engine.cycles(m, k, n)
