@@ -71,11 +71,13 @@ class FloatScale(Unit):
         rounded = round_to_float(m, normalized, distance, RESULT)
 
         is_nan, is_infinite = special(self.b, RESULT)
-        nan, infinite = Signal(), Signal()
+        nan = Signal()
+        infinite = Signal()
         result = Signal(RESULT.width - 1)
         m.d.comb += [
             nan.eq(is_nan | is_infinite & ~self.a.any()),
-            infinite.eq(is_infinite | (rounded > RESULT.largest)),
+            # An infinite float is as one beyond the largest.
+            infinite.eq(rounded > RESULT.largest),
             result.eq(Mux(nan, RESULT.nan or 0, Mux(infinite, RESULT.infinity, rounded))),
             self.product.eq(Cat(result, (self.a[-1] ^ self.b[-1]) & ~nan)),
         ]

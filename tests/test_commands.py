@@ -46,6 +46,17 @@ def test_sim_of_an_engine(capsys: Capture) -> None:
     assert Path(figures["log"]).is_file()
 
 
+def test_sim_of_group_quantised_weights(capsys: Capture) -> None:
+    sizes = ["--m", "7", "--k", "11", "--n", "4"]
+    figures = run_json(capsys, "sim", "systolic_grouped", *SMALL, "-s", "group=4", *sizes)
+    assert figures["bit_exact"]
+    assert figures["cycles"] == figures["formula_cycles"]
+    stalled = run_json(
+        capsys, "sim", "systolic_grouped", *SMALL, "-s", "group=4", *sizes, "--stalls", "40"
+    )
+    assert stalled["cycles"] > figures["cycles"]
+
+
 def test_sim_of_a_function_unit(capsys: Capture) -> None:
     figures = run_json(capsys, "sim", "multiply_add", "-s", "width_a=2", "-s", "width_b=3",
                        "-s", "width_acc=6")  # fmt: skip

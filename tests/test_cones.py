@@ -32,6 +32,8 @@ SIZE = {
     "depth_b": 32,
     "depth_c": 32,
     "depth_acc": 8,
+    "group": 4,
+    "width_scale": 1,
 }
 
 

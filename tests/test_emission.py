@@ -18,7 +18,8 @@ from hw.presets import PRESETS
 from pe.config import parameters
 from scripts.settings import select
 
-ENGINES = [name for name, design in DESIGNS.items() if design.kind is Kind.GEMM_ENGINE]
+KINDS = (Kind.GEMM_ENGINE, Kind.GROUPED_ENGINE)
+ENGINES = [name for name, design in DESIGNS.items() if design.kind in KINDS]
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 _PORT = re.compile(r"^  (input|output) +(?:wire|reg) *( signed)? *(?:\[(\d+):0\])? *(\w+),?$")
