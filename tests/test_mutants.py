@@ -302,7 +302,7 @@ MUTANTS = [
         "grouped: the last beat of a group does not wait for the sums of the group before",
         "systolic_grouped",
         (Edit("systolic_grouped", r"assign may_accept = .*;", "assign may_accept = 1;"),),
-        f"{DIFFER}|{CYCLES}",
+        f"{DIFFER}|{COMPLETE}",
         stall=0.4,
         settings=OPT1,
     ),
