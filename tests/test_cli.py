@@ -145,7 +145,7 @@ def test_a_later_setting_overrides_an_earlier_one(cli: Cli) -> None:
         ("rows=many", "rows: 'many' is not an integer in 1..256"),
         ("rows=", "rows: '' is not an integer in 1..256"),
         ("width_a=1", "width_a: 1 is not in 2..16"),
-        ("width_b=17", "width_b: 17 is not in 2..16"),
+        ("width_b=17", "width_b: 17 is not in 0..16"),
         ("signed_a=maybe", "signed_a: 'maybe' is not true or false"),
         ("pe=mak", "pe: 'mak' is not one of | did you mean 'mac'?"),
         ("rowz=8", "rowz: is not a parameter | rows | did you mean 'rows'?"),
