@@ -70,7 +70,7 @@ def group_differences(
     group : int
         Consecutive k of a group, at least 1.
     width_a, width_b, width_zero : int
-        Bits of an element, 2 to 16.
+        Bits of an element, 2 to 16, and 1 to 16 of a zero point.
     signed_a, signed_b, signed_zero : bool
         Elements are two's complement.
 
@@ -84,8 +84,9 @@ def group_differences(
         If a width, the group, an operand or the shapes are not allowed.
     """
     group = check_integer("group", group, 1)
-    for name, width in (("width_a", width_a), ("width_b", width_b), ("width_zero", width_zero)):
+    for name, width in (("width_a", width_a), ("width_b", width_b)):
         check_integer(name, width, *OPERAND_WIDTHS)
+    check_integer("width_zero", width_zero, 1, OPERAND_WIDTHS[1])
     left = check_matrix("a", a, width_a, signed_a)
     codes = check_matrix("b", b, width_b, signed_b)
     k = left.shape[1]

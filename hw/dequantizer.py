@@ -106,7 +106,9 @@ class Dequantizer(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        offset = Signal(config.difference)
+        taken_off = self.i_zero * self.i_row_sum
+        width = min(len(taken_off), config.difference.width)
+        offset = Signal(Shape(width, taken_off.shape().signed))
         difference = Signal(config.difference, reset_less=True)
         scale = Signal(config.scale, reset_less=True)
         product = Signal(config.product)
@@ -115,7 +117,7 @@ class Dequantizer(Unit):
         added = Signal(config.total)
         total = Signal(config.total, reset_less=True)
         m.d.comb += [
-            offset.eq(self.i_zero * self.i_row_sum),
+            offset.eq(taken_off),
             so_far.eq(Mux(self.first, 0, self.i_total)),
             self.o_total.eq(total),
         ]

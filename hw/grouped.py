@@ -88,7 +88,7 @@ class GroupedConfig(SystolicOsConfig):
             return SCALE_WIDTHS[FLOAT_SCALE]
         most = (1 << self.width_scale) - 1
         factor = most if self.mode == INTEGER_SCALE else 1 << most
-        bits = sum_bits(self.k_max * factor, *self.dequantized_ends)
+        bits = self._signed_bits(self.k_max * factor)
         if bits > 63:
             raise ValueError(
                 f"width_scale: {self.width_scale} makes elements of C of {bits} bits with "
@@ -104,8 +104,6 @@ class GroupedConfig(SystolicOsConfig):
             raise ValueError(
                 f"width_scale: {self.width_scale} is not {text}, as mode={self.mode} allows"
             )
-        if self.width_zero == 1:
-            raise ValueError("width_zero: 1 is not 0 or in 2..16")
         if self.mode == FLOAT_SCALE and self.width_acc not in (DERIVED, 32):
             raise ValueError(f"width_acc: {self.width_acc} is not 32, as mode={self.mode} allows")
 
@@ -134,7 +132,12 @@ class GroupedConfig(SystolicOsConfig):
     @property
     def difference_shape(self) -> Shape:
         """Shape of a group's sum, zero points taken off."""
-        return signed(sum_bits(self.longest, *self.dequantized_ends))
+        return signed(self._signed_bits(self.longest))
+
+    def _signed_bits(self, k: int) -> int:
+        """Return the bits, a sign in any case, of sums of `k` products less their zero points."""
+        ends_a, ends_b = self.dequantized_ends
+        return sum_bits(k, ends_a, ends_b) + (min(*ends_a, *ends_b) >= 0)
 
     @property
     def row_sum_shape(self) -> Shape:

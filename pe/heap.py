@@ -215,10 +215,8 @@ class BitHeap:
         values = [bit.value for bit in inputs if bit.value is not None]
         ones = len(inputs) - len(values)
         ready = max(bit.arrival for bit in inputs)
-        total, carry = (
-            Signal(name=f"sum_{weight}_{number}"),
-            Signal(name=f"carry_{weight}_{number}"),
-        )
+        total = Signal(name=f"sum_{weight}_{number}")
+        carry: Value = Signal(name=f"carry_{weight}_{number}")
         parity = values[0]
         for value in values[1:]:
             parity = parity ^ value
@@ -229,7 +227,7 @@ class BitHeap:
         elif len(values) == 2:
             m.d.comb += carry.eq(values[0] | values[1] if ones else values[0] & values[1])
         else:
-            m.d.comb += carry.eq(values[0])
+            carry = values[0]
         return Bit(total, ready + _SUM_DELAY), Bit(carry, ready + _CARRY_DELAY)
 
 

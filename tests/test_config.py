@@ -119,7 +119,7 @@ def test_another_config_has_another_name(name: str) -> None:
             if key in PE_OPTIONS and key not in pes[pe].__dataclass_fields__:
                 continue
             if field.metadata["type"] is int and key != "k_max":  # it bounds use, not hardware
-                least = 40 if key == "width_acc" else field.metadata["minimum"]
+                least = 60 if key == "width_acc" else field.metadata["minimum"]
                 value = least + 1 if least == default else least
                 configs.add(config_of(DESIGNS[name], pe=pe, **{key: value}))
     names = {config.name for config in configs}

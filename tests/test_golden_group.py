@@ -117,7 +117,7 @@ GOOD: dict[str, Any] = {
         ({"mode": "int"}, f"mode: 'int' is not one of {', '.join(MODES)}"),
         ({"width_scale": 17}, "width_scale: 17 is not in 1..16"),
         ({"mode": "float"}, "width_scale: 8 is not in 32..32"),
-        ({"width_zero": 17}, "width_zero: 17 is not in 2..16"),
+        ({"width_zero": 17}, "width_zero: 17 is not in 1..16"),
         (
             {"zeros": np.full((2, 3), 16)},
             "zeros[0, 0]: 16 is not in 0..15 (4-bit unsigned)",

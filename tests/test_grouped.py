@@ -53,6 +53,7 @@ UNSIGNED: dict[str, Any] = {"signed_b": False, "signed_zero": False}
 SIGNED: dict[str, Any] = {"signed_b": True, "signed_zero": True}
 CASES = [
     Case.of(rows=1, cols=1, group=1, k_max=9, **UNSIGNED),
+    Case.of(rows=2, cols=1, group=3, k_max=9, width_zero=1, signed_a=False, signed_b=False),
     Case.of(rows=1, cols=3, group=4, k_max=23, pe="mac", width_b=5, signed_a=False, **SIGNED),
     Case.of(rows=4, cols=1, group=64, k_max=40, width_a=16, width_scale=16, **UNSIGNED),
     # The sums of a group take 9 cycles to leave.
@@ -162,7 +163,6 @@ def test_groups_longer_than_k_max_are_not_paid_for() -> None:
         ({"group": 0}, "group: 0 is not in 1..1024"),
         ({"mode": "int"}, "mode: 'int' is not one of integer, power_of_two, float"),
         ({"pe": "fp4"}, "pe: 'fp4' is not one of mac, fused, opt1, opt2, mix, ternary, shift"),
-        ({"width_zero": 1}, "width_zero: 1 is not 0 or in 2..16"),
         ({"width_zero": 17}, "width_zero: 17 is not in 0..16"),
         ({"width_scale": 17}, "width_scale: 17 is not in 1..16, as mode=integer allows"),
         (
