@@ -183,6 +183,8 @@ async def products(dut: Any) -> None:
         a, b = arrays[f"a{index}"], arrays[f"b{index}"]
         groups = [arrays[f"{x}{index}"] for x in "sz"] if grouped else []
         (m, k), n = a.shape, b.shape[1]
+        # First, because it says what is wrong with operands.
+        golden = golden_product(config, a, b, *groups)
         beats = to_beats(engine, a, b)
         formula = golden_cycles(design, engine, a, b)
         limit = int(4 * formula / (1 - stall) ** 2) + 1000
@@ -196,7 +198,7 @@ async def products(dut: Any) -> None:
         raw = np.frombuffer(packed, np.uint8).reshape(len(sink.rows), -1)
         rows = unpack(raw, config.width_acc, engine.tile_n, engine.c_shape.signed).astype(np.int64)
         c = from_rows(beats, rows, m, n)
-        check_product(c, golden_product(config, a, b, *groups), f"{m} x {k} x {n}")
+        check_product(c, golden, f"{m} x {k} x {n}")
         ends = np.cumsum([height for _, _, height in beats.tiles]) - 1
         lasts = np.flatnonzero(sink.lasts)
         assert np.array_equal(lasts, ends), f"o_c.last: set in rows {lasts}, tiles end in {ends}"
