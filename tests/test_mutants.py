@@ -473,6 +473,52 @@ MUTANTS = [
         settings=OPT2,
     ),
     Mutant(
+        "switchable PE: the upper half of a wide weight ignores the sign below it",
+        "switchable_pe",
+        (Edit("switchable_pe", r"assign overlap = .*;", "assign overlap = 0;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "switchable PE: narrow weights are read as wide ones",
+        "switchable_pe",
+        (Edit("switchable_pe", r"assign overlap = wide_reg & ", "assign overlap = "),),
+        RESULTS,
+    ),
+    Mutant(
+        "switchable PE: o_valid a cycle early",
+        "switchable_pe",
+        (Edit("switchable_pe", r"o_valid <= valid;", "o_valid <= i_valid;"),),
+        LATE,
+    ),
+    Mutant(
+        "mix: a row of multiples and its neighbour have no carry",
+        "pe",
+        (Edit("step_mix", r"assign carry_4_0 = .*;", "assign carry_4_0 = 0;"),),
+        RESULTS,
+        settings=(("pe", "mix"),),
+    ),
+    Mutant(
+        "ternary: a product below zero lacks its carry-in",
+        "pe",
+        (Edit("step_ternary", r"(assign total = \{.*), \w+ \} \+", r"\1, 1'h0 } +"),),
+        RESULTS,
+        settings=(("pe", "ternary"), ("width_b", 2)),
+    ),
+    Mutant(
+        "shift: zero is a power of two",
+        "pe",
+        (Edit("step_shift", r"assign operand = .*;", "assign operand = a;"),),
+        RESULTS,
+        settings=(("pe", "shift"), ("width_b", 4)),
+    ),
+    Mutant(
+        "fp4: the sign of B does not count",
+        "pe",
+        (Edit("step_fp4", r"a\[3\] \^ b\[3\]", "a[3]"),),
+        RESULTS,
+        settings=(("pe", "fp4"), ("width_a", 4), ("width_b", 4)),
+    ),
+    Mutant(
         "compressor tree: a half adder has no carry",
         "compressor_tree",
         (Edit("compressor_tree", r"assign carry_1_2 = .*;", "assign carry_1_2 = 0;"),),
@@ -698,7 +744,7 @@ MUTANTS = [
 
 
 def small(design: Design, settings: Settings) -> Config:
-    return config_of(design, **SETTINGS[design.kind], **dict(settings))
+    return config_of(design, **{**SETTINGS[design.kind], **dict(settings)})
 
 
 def player(design: Design, settings: Settings) -> PlayerConfig:
