@@ -13,7 +13,7 @@ SETTINGS = $(foreach setting,$(SET),-s '$(setting)')
 SIZES = $(if $(M),--m '$(M)') $(if $(K),--k '$(K)') $(if $(N),--n '$(N)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint verilog list sim compare bench-sim digits errors ppa sweep report doctor clean
+.PHONY: help setup demo test lint verilog list sim compare bench-sim digits layer errors ppa sweep report doctor clean
 
 help: ## Show this list
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -53,6 +53,9 @@ bench-sim: $(STAMP) ## Measure the speed of simulation under cocotb against plai
 
 digits: $(STAMP) ## Count the non-zero digits of operands, encoder by encoder
 	@$(BIN)/rtloom digits
+
+layer: $(STAMP) ## Run the demo network's weights on arrays of narrow PEs
+	@$(BIN)/rtloom layer $(SETTINGS)
 
 errors: $(STAMP) ## Show the errors of products by integer addition
 	@$(BIN)/rtloom errors
