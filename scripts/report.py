@@ -13,7 +13,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hw.emit import emit, write_atomically
+from hw.grouped import GroupedConfig
 from pe.config import parameters
+from pe.registry import DERIVED
 from scripts.gains import COLUMNS as COLUMNS_OF_GAINS
 from scripts.output import print_json
 from scripts.plots import pareto_plot
@@ -55,6 +57,8 @@ def small(selection: Selection) -> Selection:
             settings[path] = _SMALL_DEPTH
         else:
             settings[path] = value
+    if isinstance(selection.config, GroupedConfig):
+        settings["width_acc"] = DERIVED
     config = selection.design.config.from_settings(settings)
     return Selection(selection.design, config)
 

@@ -198,7 +198,7 @@ STEPS: list[tuple[str, dict[str, str | int]]] = [
     ("adder_tree", {"pe": "opt2", "stages": 1, "lanes": 4}),
     ("cube", {"pe": "mac", "lanes": 4}),
     ("systolic", {"pe": "mix", "digits": "bits"}),
-    ("matrix", {"pe": "shift"}),
+    ("cube", {"pe": "shift", "width_b": 3, "lanes": 4}),
     ("adder_tree", {"pe": "ternary", "lanes": 4}),
     ("cube", {"pe": "fp4", "lanes": 4}),
     ("systolic", {"pe": "opt1", "width_a": 16, "width_b": 16, "k_max": 16, "width_acc": 40}),
