@@ -34,6 +34,7 @@ from pe.mx_accumulate import MxAccumulator, MxAccumulatorConfig
 from pe.mx_scale import MxScale, MxScaleConfig
 from pe.processing_element import ProcessingElement, ProcessingElementConfig
 from pe.switchable import SwitchableConfig, SwitchablePe
+from pe.ternary_lut import TernaryLut, TernaryLutConfig
 from pe.unit import Unit
 
 
@@ -119,6 +120,15 @@ DESIGNS: dict[str, Design] = {
             golden="golden.switchable:accumulate_halves",
             source="MixPE, arXiv 2411.16158; the split of the accumulator is ours",
             summary="W8A8 or twice W4A8 PE, chosen from cycle to cycle",
+        ),
+        Design(
+            name="ternary_lut",
+            kind=Kind.FUNCTION_UNIT,
+            config=TernaryLutConfig,
+            component=TernaryLut,
+            golden="golden.ternary_lut:sums",
+            source="TeLLMe, arXiv 2504.16266; keys as numbers of radix 3 are ours",
+            summary="ternary dot products looked up in a table of sums that columns share",
         ),
         Design(
             name="compressor_tree",

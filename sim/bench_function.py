@@ -92,9 +92,10 @@ def from_words(
 
 
 def to_numbers(bits: npt.NDArray[np.uint8], field: PortField) -> Column:
-    """Return what the bits of an output add up to."""
+    """Return what the bits of an output add up to, [sets] or [sets, lanes]."""
     weights = np.array(field.weights or range(field.width), np.int64)
-    return wrap((bits.astype(np.int64) << weights).sum(axis=1), field.width, field.signed)
+    lanes = bits.astype(np.int64).reshape(len(bits), field.lanes, len(weights))
+    return _column(wrap((lanes << weights).sum(axis=2), field.width, field.signed), field)
 
 
 def golden(path: str, operands: dict[str, Column], config: Any) -> dict[str, Column]:
@@ -142,12 +143,13 @@ async def operands(dut: Any) -> None:
             f"o_valid: set {late[0]} of {count} is not answered after exactly {latency} cycles"
         )
     for name, column in expected.items():
-        wrong = np.flatnonzero((results[name] != column) & valid)
+        differs = (results[name] != column).reshape(count, -1).any(axis=1)
+        wrong = np.flatnonzero(differs & valid)
         if len(wrong):
             first = int(wrong[0])
             shown = ", ".join(f"{p}={values[first].tolist()}" for p, values in columns.items())
             raise AssertionError(
                 f"{name}: {len(wrong)} of {count} results differ; set {first}, {shown}: "
-                f"{int(results[name][first])}, the golden model says {int(column[first])}"
+                f"{results[name][first].tolist()}, the golden model says {column[first].tolist()}"
             )
     save_result({"sets": count, "exhaustive": exhaustive}, bits if given else {})

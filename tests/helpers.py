@@ -17,6 +17,7 @@ from pe.mx import MxDot
 from pe.mx_accumulate import MxAccumulator
 from pe.mx_scale import MxScale
 from pe.switchable import SwitchablePe
+from pe.ternary_lut import TernaryLut
 from sim.job import Arrays
 from sim.packing import Matrix
 from sim.runner import Simulator, build
@@ -28,7 +29,7 @@ SEED = int(os.environ.get("RTLOOM_SEED", "1"))
 WIRES = {"bit_encoder"}
 """Designs without a cell."""
 
-UNPROVED = {FloatAdder, MxAccumulator, MxDot, MxScale, SwitchablePe}
+UNPROVED = {FloatAdder, MxAccumulator, MxDot, MxScale, SwitchablePe, TernaryLut}
 """Function units of which no proof says that their RTL is their specification."""
 
 Product = tuple[Matrix, Matrix]

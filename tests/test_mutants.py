@@ -473,6 +473,24 @@ MUTANTS = [
         settings=OPT2,
     ),
     Mutant(
+        "ternary look-up: a negated sum is one too small",
+        "ternary_lut",
+        (Edit("ternary_column", r"(assign sum = .*) \+ .*;", r"\1;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "ternary look-up: a sum of the table adds where it takes off",
+        "ternary_lut",
+        (Edit("ternary_table", r"(assign sum_5 = .*) - ", r"\1 + "),),
+        RESULTS,
+    ),
+    Mutant(
+        "ternary look-up: keys are a cycle ahead of the activations",
+        "ternary_lut",
+        (Edit("ternary_lut", r"always @\(posedge clk\)\s+b_reg <= b;", "always @* b_reg = b;"),),
+        RESULTS,
+    ),
+    Mutant(
         "switchable PE: the upper half of a wide weight ignores the sign below it",
         "switchable_pe",
         (Edit("switchable_pe", r"assign overlap = .*;", "assign overlap = 0;"),),
