@@ -81,5 +81,13 @@ PRESETS: dict[str, Preset] = {
             source="ISPASS 2020, SCALE-Sim; its default configuration file (scale.cfg)",
             summary="array that SCALE-Sim models by default, output stationary",
         ),
+        Preset(
+            name="mixpe_w4a8",
+            design="systolic_grouped",
+            settings={"rows": 64, "cols": 64, "group": 128, "width_a": 8, "signed_b": False}
+            | {"signed_zero": False},
+            source="MixPE, arXiv 2411.16158; array size of its released simulator (conf files)",
+            summary="MixPE's W4A8 array: 4-bit codes with scale and zero point for groups of 128",
+        ),
     )
 }

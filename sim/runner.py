@@ -20,7 +20,7 @@ from sim.results import (
     read_results,
 )
 from sim.runtime import Waves, waves_format
-from sim.tools import find_libpython, find_verilator, run_text, verilator_environment
+from sim.tools import find_libpython, find_verilator, verilator_environment
 from sim.verilator import PROGRAM, Model, Optimize, control_file
 
 __all__ = ["RunResult", "SimulationError", "Simulator", "build", "build_harness", "lint"]
@@ -231,6 +231,11 @@ def lint(verilog: Path, top: str) -> list[str]:
     waived = ["-Wno-DECLFILENAME", "-Wno-WIDTHEXPAND"]
     command = [str(find_verilator().path), "--lint-only", "-Wall", *waived]
     command += ["--top-module", top, str(verilog)]
-    output = run_text(command, verilator_environment())
-    found = [line for line in output.splitlines() if line.startswith(("%Warning", "%Error"))]
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", env=verilator_environment()
+    )
+    lines = (done.stdout + done.stderr).splitlines()
+    found = [line for line in lines if line.startswith(("%Warning", "%Error"))]
+    if done.returncode and not found:
+        raise RuntimeError(f"{verilog}: Verilator ended with status {done.returncode}")
     return [line for line in found if not line.startswith("%Error: Exiting")]

@@ -12,7 +12,7 @@ from pe.config import Config
 from pe.unit import Unit
 from sim.runner import lint
 
-LARGEST = 64
+LARGEST = 32
 """Rows or columns; linting 256 x 256 takes minutes, and tells no more about the same modules."""
 
 WITH_ARRAY = [name for name in DESIGNS if "rows" in parameters_of(DESIGNS[name].config())]
