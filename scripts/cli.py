@@ -119,6 +119,13 @@ def _sim(parser: argparse.ArgumentParser) -> None:
             type=Path,
             help=f"matrix {name.upper()} (default random)",
         )
+    for name in ("scales", "zeros"):
+        parser.add_argument(
+            f"--{name}",
+            metavar="FILE.npy",
+            type=Path,
+            help=f"{name} of the groups of B, [groups, n], of a grouped engine (default random)",
+        )
     _add_seed(parser)
     parser.add_argument(
         "--stalls",

@@ -10,13 +10,16 @@ import numpy as np
 
 from golden.gemm import check_matrix
 from hw.catalog import Kind
+from hw.dequantizer import FLOAT_SCALE
 from hw.engine import EngineConfig
 from hw.gemm_core import GemmCore
+from hw.grouped import GroupedConfig
 from pe.config import Config
 from scripts.output import print_json, print_table
 from scripts.progress import step
 from scripts.settings import Selection, select
 from scripts.status import Status
+from sim.grouping import random_groups
 from sim.simulate import BUILD, Matrix, Outcome, random_matrix, run_operands, run_products
 
 DEFAULT_SIZE = 64
@@ -72,13 +75,16 @@ def check_product(selection: Selection, m: int, k: int, n: int) -> None:
         component.check_fits(m, k, n)
 
 
-def _load(path: Path, name: str, width: int, signed: bool) -> Matrix:
+def _load(path: Path, name: str, width: int, signed: bool, floats: bool = False) -> Matrix:
+    """Return the integers of a file; where `floats` are wanted, the codes of its float32."""
     try:
         matrix = np.load(path, allow_pickle=False)
     except OSError as error:
         raise ValueError(f"{name}: {path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise ValueError(f"{name}: {path} is not a .npy matrix") from error
+    if floats and matrix.dtype == np.float32:
+        matrix = np.ascontiguousarray(matrix).view(np.uint32)
     return check_matrix(name, matrix, width, signed)
 
 
@@ -106,6 +112,30 @@ def _product(args: argparse.Namespace, selection: Selection) -> tuple[Matrix, Ma
     a = random_matrix(rng, m, k, engine.width_a, engine.signed_a)
     b = random_matrix(rng, k, n, engine.width_b, engine.signed_b)
     return given.get("a", a), given.get("b", b)
+
+
+def _groups(args: argparse.Namespace, selection: Selection, b: Matrix) -> tuple[Matrix, ...]:
+    """Return scales and zero points of a grouped engine, those not given random; else nothing."""
+    config = selection.config
+    given = {name: getattr(args, name) for name in ("scales", "zeros")}
+    if not isinstance(config, GroupedConfig):
+        for name, path in given.items():
+            if path is not None:
+                raise ValueError(f"{name}: {selection.design.name!r} has no groups")
+        return ()
+    shapes = {"scales": config.scale_shape, "zeros": config.zero_shape}
+    found = dict(zip(given, random_groups(config, b.shape[0], b.shape[1], args.seed), strict=True))
+    for name, path in given.items():
+        if path is not None:
+            floats = name == "scales" and config.mode == FLOAT_SCALE
+            matrix = _load(path, name, shapes[name].width, shapes[name].signed, floats)
+            if matrix.shape != found[name].shape:
+                raise ValueError(
+                    f"{name}: shape {matrix.shape} is not {found[name].shape}, [groups of "
+                    f"{config.group}, n]"
+                )
+            found[name] = matrix
+    return tuple(found.values())
 
 
 def _figures(selection: Selection, outcome: Outcome) -> dict[str, Any]:
@@ -141,7 +171,7 @@ def run_sim(args: argparse.Namespace) -> int:
     design, config = selection.design, selection.config
     workdir = workdir_of(config)
     if design.kind is Kind.FUNCTION_UNIT:
-        for name in ("m", "k", "n", "a", "b"):
+        for name in ("m", "k", "n", "a", "b", "scales", "zeros"):
             if getattr(args, name) is not None:
                 raise ValueError(f"{name}: {design.name!r} is a function unit and takes no matrix")
         if args.waves or args.stalls:
@@ -164,13 +194,15 @@ def run_sim(args: argparse.Namespace) -> int:
             outcome = run_products(
                 design,
                 config,
-                [(a, b)],
+                [(a, b, *_groups(args, selection, b))],
                 workdir,
                 seed=args.seed,
                 stall=args.stalls / 100,
                 waves=args.waves,
             )
         figures = _figures(selection, outcome)
+        if isinstance(config, GroupedConfig):
+            figures["k_of_last_group"] = (b.shape[0] - 1) % config.group + 1
     figures |= {"seed": args.seed, "log": str(outcome.run.log)}
     if outcome.run.waveform:
         figures["waveform"] = str(outcome.run.waveform)

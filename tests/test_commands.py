@@ -55,6 +55,20 @@ def test_sim_of_group_quantised_weights(capsys: Capture) -> None:
         capsys, "sim", "systolic_grouped", *SMALL, "-s", "group=4", *sizes, "--stalls", "40"
     )
     assert stalled["cycles"] > figures["cycles"]
+    assert figures["k_of_last_group"] == 3
+
+
+def test_sim_of_given_scales_and_zero_points(capsys: Capture, tmp_path: Path) -> None:
+    np.save(tmp_path / "scales.npy", np.full((3, 2), 0.25, np.float32))
+    np.save(tmp_path / "zeros.npy", np.full((3, 2), -3))
+    files = [f"--{x}={tmp_path / x}.npy" for x in ("scales", "zeros")]
+    settings = [*SMALL, "-s", "group=4", "-s", "mode=float"]
+    argv = ["sim", "systolic_grouped", *settings, "--m", "2", "--k", "12", "--n", "2", *files]
+    assert run_json(capsys, *argv)["bit_exact"]
+    message = refused(capsys, *argv, "--n", "3")
+    assert "scales: shape (3, 2) is not (3, 3), [groups of 4, n]" in message
+    np.save(tmp_path / "zeros.npy", np.full((3, 2), -9))
+    assert "zeros[0, 0]: -9 is not in -8..7" in refused(capsys, *argv)
 
 
 def test_sim_of_a_function_unit(capsys: Capture) -> None:
@@ -123,6 +137,8 @@ def test_demo(capsys: Capture) -> None:
         (["sim", "systolic", "-s", "k_max=8", "--k", "9"], "k: 9 is not in 1..8"),
         (["sim", "systolic", "--m", "65536", "--k", "65536"], "a: 65536 x 65536 is more than"),
         (["sim", "mac", "--m", "5"], "m: 'mac' is a function unit"),
+        (["sim", "mac", "--zeros", "{}/a.npy"], "zeros: 'mac' is a function unit"),
+        (["sim", "systolic", "--zeros", "{}/a.npy"], "zeros: 'systolic' has no groups"),
         (["sim", "mac", "--waves"], "waves: "),
         (["sim", "gemm_core", "--stalls", "5"], "stalls: 'gemm_core' has no streams"),
         (["sim", "gemm_core", "-s", "depth_a=8"], "depth_a: 64 x 64 x 64 needs 256 words"),
