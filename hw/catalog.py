@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from amaranth.lib import enum
 
+from hw.additive_attention import AdditiveAttention, AdditiveAttentionConfig
+from hw.binary_threshold import BinaryThreshold, BinaryThresholdConfig
 from hw.bit_slice import BitSlice, BitSliceConfig
 from hw.broadcast import AdderTreeConfig, Broadcast, CubeConfig, MatrixConfig
 from hw.core_config import GemmCoreConfig
@@ -27,6 +29,7 @@ from pe.encoders import (
 from pe.float_add import FloatAdder, FloatAdderConfig
 from pe.format_encoder import FormatEncoder, FormatEncoderConfig
 from pe.formats import FormatDecoder, FormatDecoderConfig
+from pe.hamming import HammingDot, HammingDotConfig
 from pe.l_mul import LMul, LMulConfig
 from pe.mac import MacConfig, MultiplyAdd
 from pe.mx import MxDot, MxDotConfig
@@ -39,11 +42,12 @@ from pe.unit import Unit
 
 
 class Kind(enum.Enum):
-    """Which of the four contracts a design keeps, and hence which bench drives it."""
+    """Which of the five contracts a design keeps, and hence which bench drives it."""
 
     FUNCTION_UNIT = "function unit"
     GEMM_ENGINE = "GEMM engine"
     GROUPED_ENGINE = "grouped GEMM engine"
+    STREAM_UNIT = "stream unit"
     COMMAND_DEVICE = "command device"
 
 
@@ -67,6 +71,9 @@ class Design:
         What it is, in one line.
     golden_cycles
         Import path of the golden model of its cycles, where they depend on the operands.
+    stimuli
+        Import path of what makes random beats for a stream unit, where streams that are independent
+        of each other will not do.
     """
 
     name: str
@@ -77,9 +84,11 @@ class Design:
     source: str
     summary: str
     golden_cycles: str = ""
+    stimuli: str = ""
 
 
 _MX = "OCP Microscaling Formats (MX) Specification 1.0"
+_SHIFT_ADD = "ShiftAddViT, arXiv 2306.06446"
 _TPE = "HPCA 2025, Transformation in the Bit-weight Dimension of MACs"
 
 DESIGNS: dict[str, Design] = {
@@ -248,6 +257,15 @@ DESIGNS: dict[str, Design] = {
             summary="running float32 sum of dot products of microscaling blocks",
         ),
         Design(
+            name="hamming_dot",
+            kind=Kind.FUNCTION_UNIT,
+            config=HammingDotConfig,
+            component=HammingDot,
+            golden="golden.attention:hamming_dot",
+            source=f"{_SHIFT_ADD}; XNOR-Net, arXiv 1603.05279",
+            summary="dot product of vectors of plus and minus one",
+        ),
+        Design(
             name="systolic",
             kind=Kind.GEMM_ENGINE,
             config=SystolicOsConfig,
@@ -310,6 +328,24 @@ DESIGNS: dict[str, Design] = {
             golden="golden.group:group_matmul",
             source="MixPE, arXiv 2411.16158",
             summary="systolic array of group-quantised weights, dequantised at its edge",
+        ),
+        Design(
+            name="additive_attention",
+            kind=Kind.STREAM_UNIT,
+            config=AdditiveAttentionConfig,
+            component=AdditiveAttention,
+            golden="golden.attention:attention_stream",
+            source=_SHIFT_ADD,
+            summary="attention of binary queries and keys, by additions alone",
+        ),
+        Design(
+            name="binary_threshold",
+            kind=Kind.STREAM_UNIT,
+            config=BinaryThresholdConfig,
+            component=BinaryThreshold,
+            golden="golden.attention:threshold_stream",
+            source=_SHIFT_ADD,
+            summary="which integers of a tensor are greater than the mean of all",
         ),
         Design(
             name="gemm_core",

@@ -20,10 +20,19 @@ from scripts.progress import step
 from scripts.settings import Selection, select
 from scripts.status import Status
 from sim.grouping import random_groups
-from sim.simulate import BUILD, Matrix, Outcome, random_matrix, run_operands, run_products
+from sim.simulate import (
+    BUILD,
+    Matrix,
+    Outcome,
+    random_matrix,
+    run_beats,
+    run_operands,
+    run_products,
+)
 
 DEFAULT_SIZE = 64
 LARGEST_MATRIX = 1 << 24
+_WITHOUT_MATRICES = (Kind.FUNCTION_UNIT, Kind.STREAM_UNIT)
 WORK = BUILD / "sim-work"
 
 
@@ -165,27 +174,47 @@ def _show(figures: dict[str, Any]) -> list[tuple[str, object]]:
     return [(key.replace("_", " "), value) for key, value in shown.items()]
 
 
+def _run_unit(
+    args: argparse.Namespace, selection: Selection, workdir: Path
+) -> tuple[dict[str, Any], Outcome]:
+    """Simulate a unit on random operands or beats."""
+    design, config = selection.design, selection.config
+    kind = design.kind.value
+    for name in ("m", "k", "n", "a", "b", "scales", "zeros"):
+        if getattr(args, name) is not None:
+            raise ValueError(f"{name}: {design.name!r} is a {kind} and takes no matrix")
+    if design.kind is Kind.STREAM_UNIT:
+        with step(f"simulating {config.name}"):
+            stall = args.stalls / 100
+            outcome = run_beats(design, config, workdir, args.seed, stall=stall, waves=args.waves)
+        found = {
+            "beats_in": sum(outcome.result["taken"].values()),
+            "beats_out": sum(outcome.result["given"].values()),
+            "cycles": outcome.result["cycles"],
+            "formula_cycles": outcome.result["formula"],
+        }
+    else:
+        if args.waves or args.stalls:
+            name = "waves" if args.waves else "stalls"
+            raise ValueError(f"{name}: not for a {kind}")
+        with step(f"simulating {config.name}"):
+            outcome = run_operands(design, config, workdir, args.seed)
+        found = {
+            "operand_sets": outcome.result["sets"],
+            "exhaustive": outcome.result["exhaustive"],
+        }
+    # The bench fails otherwise.
+    always = {"bit_exact": True, "seconds": outcome.run.seconds}
+    return {"design": config.name} | found | always, outcome
+
+
 def run_sim(args: argparse.Namespace) -> int:
     """Simulate one design."""
     selection = select(args.design, args.settings, args.preset, args.config)
     design, config = selection.design, selection.config
     workdir = workdir_of(config)
-    if design.kind is Kind.FUNCTION_UNIT:
-        for name in ("m", "k", "n", "a", "b", "scales", "zeros"):
-            if getattr(args, name) is not None:
-                raise ValueError(f"{name}: {design.name!r} is a function unit and takes no matrix")
-        if args.waves or args.stalls:
-            name = "waves" if args.waves else "stalls"
-            raise ValueError(f"{name}: not for a function unit")
-        with step(f"simulating {config.name}"):
-            outcome = run_operands(design, config, workdir, args.seed)
-        figures = {
-            "design": config.name,
-            "operand_sets": outcome.result["sets"],
-            "exhaustive": outcome.result["exhaustive"],
-            "bit_exact": True,  # the bench fails otherwise
-            "seconds": outcome.run.seconds,
-        }
+    if design.kind in _WITHOUT_MATRICES:
+        figures, outcome = _run_unit(args, selection, workdir)
     else:
         if args.stalls and design.kind is Kind.COMMAND_DEVICE:
             raise ValueError(f"stalls: {design.name!r} has no streams to pause; only engines do")

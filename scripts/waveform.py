@@ -15,7 +15,7 @@ from scripts.ppa.operands import Operands, operand_fields
 from scripts.ppa.traces import BenchWaveform
 from scripts.ppa.vectors import Bits
 from sim.player import UNIT
-from sim.simulate import build_emission, player_emission, run_operands, run_products
+from sim.simulate import build_emission, player_emission, run_beats, run_operands, run_products
 
 CYCLES = 20
 
@@ -35,6 +35,9 @@ def bench_waveform(design: Design, config: Config, folder: Path, seed: int = 1) 
         simulator = build_emission(player, memories, waves="vcd")
         outcome = run_operands(design, config, folder, seed, 64, simulator, waves=True)
         top, names = player.name, [f"{UNIT}.{port}" for port in ports if port != "rst"]
+    elif design.kind is Kind.STREAM_UNIT:
+        outcome = run_beats(design, config, folder, seed, count=CYCLES, waves="vcd")
+        top, names = emission.name, ports
     else:
         a, b = operand_fields(config)
         product = Operands("uniform").pair(2, 3, 2, a, b, seed)

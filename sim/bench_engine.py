@@ -24,69 +24,9 @@ from sim.grouping import group_beats
 from sim.job import load, save_result
 from sim.memory import pack, unpack
 from sim.packing import Beats, Matrix, from_rows, to_beats
+from sim.streams import Sink, Source, Steady
 
 RESET_CYCLES = 3
-
-
-class Source:
-    """Drives one stream: offers each beat until it is taken, or a random pause between."""
-
-    def __init__(self, dut: Any, name: str, beats: list[dict[str, int]], stall: float) -> None:
-        self._ports = {field: getattr(dut, f"{name}_{field}") for field in beats[0]}
-        self._valid = getattr(dut, f"{name}_valid")
-        self._ready = getattr(dut, f"{name}_ready")
-        self._beats = beats
-        self._stall = stall
-        self._offered = False
-        self.taken = 0
-        self._noise = {field: len(port) for field, port in self._ports.items()}
-        self._valid.value = 0
-
-    def edge(self) -> bool:
-        """Act on a clock edge; return whether a beat was taken by it."""
-        taken = self._offered and bool(int(self._ready.value))
-        if taken:
-            self.taken += 1
-        if taken or not self._offered:
-            self._offered = self.taken < len(self._beats) and random.random() >= self._stall
-            self._valid.value = int(self._offered)
-            for field, port in self._ports.items():
-                # What is not valid must not matter.
-                port.value = (
-                    self._beats[self.taken][field]
-                    if self._offered
-                    else random.getrandbits(self._noise[field])
-                )
-        return taken
-
-
-class Sink:
-    """Takes the rows of C, with random pauses, and watches that an offered row stays."""
-
-    def __init__(self, dut: Any, stall: float) -> None:
-        self._data, self._last = dut.o_c_data, dut.o_c_last
-        self._valid, self._ready = dut.o_c_valid, dut.o_c_ready
-        self._stall = stall
-        self._is_ready = False
-        self._waiting: tuple[int, int] | None = None
-        self.rows: list[int] = []
-        self.lasts: list[int] = []
-        self._ready.value = 0
-
-    def edge(self) -> bool:
-        """Act on a clock edge; return whether a row was taken by it."""
-        valid = bool(int(self._valid.value))
-        row = (int(self._data.value), int(self._last.value)) if valid else None
-        if self._waiting is not None:
-            assert row == self._waiting, f"o_c: row {len(self.rows)} changed before it was taken"
-        taken = valid and self._is_ready
-        if taken and row is not None:
-            self.rows.append(row[0])
-            self.lasts.append(row[1])
-        self._waiting = None if taken else row
-        self._is_ready = random.random() >= self._stall
-        self._ready.value = int(self._is_ready)
-        return taken
 
 
 def words(matrix: np.ndarray[Any, Any], width: int) -> list[int]:
@@ -136,10 +76,12 @@ async def run_product(
     expected
         Rows of C.
     """
-    sources = {x: Source(dut, f"i_{x}", beats, stall) for x, beats in streams.items()}
-    sink = Sink(dut, stall)
+    sources = {
+        x: Source(dut, f"i_{x}", beats[0], beats, Steady(stall)) for x, beats in streams.items()
+    }
+    sink = Sink(dut, "o_c", ("data", "last"), Steady(stall))
     cycle, first = 0, None
-    while len(sink.rows) < expected:
+    while len(sink.beats) < expected:
         await RisingEdge(dut.clk)
         taken = [source.edge() for source in sources.values()]
         if first is None and any(taken):
@@ -152,7 +94,7 @@ async def run_product(
             )
             raise AssertionError(
                 f"stopped after {limit} cycles: {', '.join(done)} taken, "
-                f"{len(sink.rows)} of {expected} rows given"
+                f"{len(sink.beats)} of {expected} rows given"
             )
     left = [x.upper() for x, source in sources.items() if source.taken < len(streams[x])]
     assert not left, f"o_c: C is complete before {' and '.join(left)}"
@@ -192,15 +134,15 @@ async def products(dut: Any) -> None:
         expected = sum(height for _, _, height in beats.tiles)
         sink, cycles = await run_product(dut, streams, expected, stall, limit)
         packed = b"".join(
-            row.to_bytes(4 * -(-engine.tile_n * config.width_acc // 32), "little")
-            for row in sink.rows
+            row["data"].to_bytes(4 * -(-engine.tile_n * config.width_acc // 32), "little")
+            for row in sink.beats
         )
-        raw = np.frombuffer(packed, np.uint8).reshape(len(sink.rows), -1)
+        raw = np.frombuffer(packed, np.uint8).reshape(len(sink.beats), -1)
         rows = unpack(raw, config.width_acc, engine.tile_n, engine.c_shape.signed).astype(np.int64)
         c = from_rows(beats, rows, m, n)
         check_product(c, golden, f"{m} x {k} x {n}")
         ends = np.cumsum([height for _, _, height in beats.tiles]) - 1
-        lasts = np.flatnonzero(sink.lasts)
+        lasts = np.flatnonzero([row["last"] for row in sink.beats])
         assert np.array_equal(lasts, ends), f"o_c.last: set in rows {lasts}, tiles end in {ends}"
         if stall == 0:
             assert cycles == formula, f"{m} x {k} x {n}: {cycles} cycles, formula says {formula}"

@@ -29,11 +29,15 @@ BENCHES = {
     Kind.FUNCTION_UNIT: "sim.bench_function",
     Kind.GEMM_ENGINE: "sim.bench_engine",
     Kind.GROUPED_ENGINE: "sim.bench_engine",
+    Kind.STREAM_UNIT: "sim.bench_stream",
     Kind.COMMAND_DEVICE: "sim.bench_core",
 }
 
 OPERAND_SETS = 1 << 16
 """Sets of operands for a function unit that has too many to try all of them."""
+
+BEATS = 1 << 15
+"""Beats of a stream unit."""
 
 Matrix = npt.NDArray[np.int64]
 
@@ -144,6 +148,38 @@ def run_products(
     arrays = with_groups(config, arrays, seed)
     bench = BENCHES[design.kind]
     return run_bench(simulator, bench, job, arrays, workdir, testcase="products", waves=bool(waves))
+
+
+def run_beats(
+    design: Design,
+    config: Config,
+    workdir: Path,
+    seed: int = 1,
+    count: int = BEATS,
+    stall: float = 0.0,
+    waves: bool | Waves = False,
+    simulator: Simulator | None = None,
+    beats: Arrays | None = None,
+) -> Outcome:
+    """Run beats through a stream unit and hold every beat that leaves to the golden model.
+
+    Parameters
+    ----------
+    count
+        Random beats of a stream, about.
+    stall
+        Probability that a stream pauses in a cycle, 0 to less than 1; it comes and goes in bursts.
+    waves
+        Write a waveform file; see `build`.
+    simulator
+        Of the design, where it is not to be built from the emitted Verilog.
+    beats
+        Columns of the input streams (see `hw.stream_unit.StreamUnit`), where not random ones.
+    """
+    simulator = simulator or build_design(design, config, waves)
+    job = Job.of(design, config, seed, stall=stall, count=count)
+    bench = BENCHES[design.kind]
+    return run_bench(simulator, bench, job, beats or {}, workdir, waves=bool(waves))
 
 
 def player_emission(

@@ -35,15 +35,18 @@ SETTINGS: Mapping[Kind, Mapping[str, int]] = {
     Kind.FUNCTION_UNIT: {"width": 7, "width_a": 5, "width_b": 6, "width_acc": 14},
     Kind.GEMM_ENGINE: {"rows": 3, "cols": 2, "depth": 4},
     Kind.GROUPED_ENGINE: {"rows": 3, "cols": 2, "group": 5, "signed_zero": False},
+    Kind.STREAM_UNIT: {"lanes": 3, "width": 5, "depth": 6, "keys": 4, "values": 3, "tokens": 6},
     Kind.COMMAND_DEVICE: {"rows": 3, "cols": 2, "depth_a": 512, "depth_b": 512, "depth_c": 512},
 }
 
 DIFFER = r"\d+ of \d+ elements differ; C.* is -?\d+, the golden model says -?\d+"
 CYCLES = r"cycles, formula says"
-CHANGED = r"o_c: row \d+ changed before it was taken"
+CHANGED = r"\w+: beat \d+ changed before it was taken"
 HANGS = r"stopped after \d+ cycles: \d+ of \d+ beats of A"
 COMPLETE = r"o_c: C is complete before [ABS]"
 LATE = r"o_valid: set \d+ of \d+ is not answered after exactly"
+BEATS = r"\w+: \d+ of \d+ beats differ; beat \d+"
+LOST = r"stopped after \d+ cycles: \d+ of \d+ beats of i\w* taken"
 RESULTS = r"\w+: \d+ of \d+ results differ; set \d+"
 
 
@@ -758,6 +761,108 @@ MUTANTS = [
         RESULTS,
         settings=(("block", 2),),
     ),
+    Mutant(
+        "hamming: of the length one bit is forgotten",
+        "hamming_dot",
+        (Edit("hamming_dot", r"(assign dot = .*);", r"\1 ^ 2;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "hamming: two bits that are clear do not agree",
+        "hamming_dot",
+        (Edit("hamming_dot", r"a\[1\] \^ b\[1\];", "~(a[1] & b[1]);"),),
+        RESULTS,
+    ),
+    Mutant(
+        "attention: sums go on from sequence to sequence",
+        "additive_attention",
+        (Edit("key_row_", r"= first \? .* : so_far_1;", "= so_far_1;"),),
+        BEATS,
+    ),
+    Mutant(
+        "attention: a bit of the key selects every value",
+        "additive_attention",
+        (Edit("key_row_", r"= i_key \? (value\[4:0\]) : .*;", r"= \1;"),),
+        BEATS,
+    ),
+    Mutant(
+        "attention: sums move on while queries are asked of those before",
+        "additive_attention",
+        (Edit("additive_attention", r"assign move = .*;", "assign move = complete;"),),
+        f"{BEATS}|{LOST}",
+    ),
+    Mutant(
+        "attention: a query does not wait for the sink",
+        "additive_attention",
+        (Edit("additive_attention", r"assign advance = .*;", "assign advance = 1;"),),
+        f"{CHANGED}|{LOST}",
+        stall=0.4,
+    ),
+    Mutant(
+        "attention: tokens wait for the last query",
+        "additive_attention",
+        (
+            Edit(
+                "additive_attention",
+                r"assign i_token_ready = .*;",
+                "assign i_token_ready = ~complete & ~there;",
+            ),
+        ),
+        CYCLES,
+    ),
+    Mutant(
+        "attention: bits of a query are 0 and 1 where they are signs",
+        "additive_attention",
+        (Edit("value_column_", r"assign o_sum = .*;", "assign o_sum = selected;"),),
+        BEATS,
+        settings=(("signs", True),),
+    ),
+    Mutant(
+        "attention: the sum of all rows is that of the first query",
+        "additive_attention",
+        (Edit("additive_attention", r"assign selection = .*;", "assign selection = i_query_key;"),),
+        BEATS,
+        settings=(("signs", True),),
+    ),
+    Mutant(
+        "threshold: what equals the mean counts as greater",
+        "binary_threshold",
+        (Edit("binary_threshold", r"(o_bits\[1\] = \S+) > ", r"\1 >= "),),
+        BEATS,
+    ),
+    Mutant(
+        "threshold: the sum goes on from tensor to tensor",
+        "binary_threshold",
+        (Edit("binary_threshold", r"if \(complete\) so_far <= 10'h000", "if (0) so_far <= 0"),),
+        BEATS,
+    ),
+    Mutant(
+        "threshold: the next tensor's threshold comes while a beat waits",
+        "binary_threshold",
+        (Edit("binary_threshold", r"if \(starts\) threshold", "threshold"),),
+        f"{BEATS}|{CHANGED}",
+        stall=0.4,
+    ),
+    Mutant(
+        "threshold: a bank takes a tensor before the one in it has left",
+        "binary_threshold",
+        (Edit("binary_threshold", r"assign i_ready = .*;", "assign i_ready = 1;"),),
+        f"{BEATS}|{LOST}",
+        stall=0.4,
+    ),
+    Mutant(
+        "threshold: a beat is read while the one before waits",
+        "binary_threshold",
+        (Edit("binary_threshold", r"assign advance = .*;", "assign advance = 1;"),),
+        f"{CHANGED}|{LOST}",
+        stall=0.4,
+    ),
+    Mutant(
+        "threshold: a tensor comes in when no other is there",
+        "binary_threshold",
+        (Edit("binary_threshold", r"assign i_ready = .*;", "assign i_ready = ~|full;"),),
+        CYCLES,
+    ),
 ]
 
 
@@ -792,6 +897,8 @@ def run(design: Design, settings: Settings, emitted: Emission, stall: float, fol
     if design.kind is Kind.FUNCTION_UNIT:
         depth = player(design, settings).depth
         job, testcase = Job.of(design, config, SEED, depth=depth), "operands"
+    elif design.kind is Kind.STREAM_UNIT:
+        job, testcase = Job.of(design, config, SEED, stall=stall, count=SETS), "beats"
     else:
         job, testcase = Job.of(design, config, SEED, stall=stall), "products"
         rng = np.random.default_rng(SEED)

@@ -18,9 +18,14 @@ from sim.simulate import (
     Outcome,
     operand_memories,
     player_emission,
+    run_beats,
     run_operands,
     run_products,
 )
+
+BEATS = 2000
+STALL = 0.3
+"""Of a stream unit: beats, and how likely a stream pauses."""
 
 _MODULE = re.compile(r"^module (\S+?) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
 
@@ -30,8 +35,9 @@ def simulate_netlist(
 ) -> Outcome:
     """Run a mapped netlist in the bench of its design: bit-exact, and cycle-exact.
 
-    A function unit gets the operands that its RTL gets in ``rtloom sim``; an engine or a core two
-    products of random matrices, the second one with partial tiles.
+    A function unit gets the operands that its RTL gets in ``rtloom sim``, a stream unit random
+    beats with pauses; an engine or a core two products of random matrices, the second one with
+    partial tiles.
 
     Raises
     ------
@@ -42,6 +48,12 @@ def simulate_netlist(
         player, _, memories = player_emission(design, config)
         simulator = _build(player, netlist, list(memories), workdir)
         return run_operands(design, config, workdir, seed, simulator=simulator)
+    if design.kind is Kind.STREAM_UNIT:
+        emission = emit(design.component, config)
+        simulator = _build(emission, netlist, [], workdir)
+        return run_beats(
+            design, config, workdir, seed, count=BEATS, stall=STALL, simulator=simulator
+        )
     component = design.component(config)
     engine = getattr(component, "engine", component)
     rows, cols = min(16, engine.tile_m), engine.tile_n
@@ -80,5 +92,7 @@ def product_sizes(outcome: Outcome) -> str:
     """Return what a gate-level simulation ran, for a report."""
     if "sets" in outcome.result:
         return f"{outcome.result['sets']} operand sets"
+    if "given" in outcome.result:
+        return f"{sum(outcome.result['given'].values())} beats"
     sizes = [f"{p['m']} x {p['k']} x {p['n']}" for p in outcome.result["products"]]
     return f"products of {' and '.join(np.unique(sizes).tolist())}"

@@ -23,7 +23,7 @@ from scripts.ppa.traces import BenchWaveform, Path_, all_names, instance_vectors
 from scripts.ppa.vectors import Vectors, unit_vectors
 from sim.cache import content_key
 from sim.gemm_golden import golden_cycles
-from sim.simulate import BUILD, run_products
+from sim.simulate import BUILD, Outcome, run_beats, run_products
 from sim.tools import MissingTool
 
 SAMPLES = 2
@@ -37,6 +37,9 @@ FILLING_ROWS = 8
 
 ENGINE_CYCLES = 256
 """Cycles for which an engine or a core is measured, at least."""
+
+STREAM_BEATS = 512
+"""Beats of a stream unit; it is measured in the second half of the time that they take."""
 
 
 RATE_TILES = 32
@@ -72,8 +75,9 @@ def workload(
 ) -> Workload:
     """Run the bench of a design on operands and take the vectors of sampled instances from it.
 
-    A function unit gets a new set of operands in every cycle, from its golden model. An engine or
-    a core runs two products; the second is measured, from its first beat to its last row.
+    A function unit gets a new set of operands in every cycle, from its golden model; a stream unit
+    random beats without pauses. An engine or a core runs two products; the second is measured,
+    from its first beat to its last row.
 
     Raises
     ------
@@ -86,6 +90,8 @@ def workload(
         done = vectors.cycles - vectors.first
         operations = done * getattr(component, "macs_per_cycle", 1)
         return Workload(f"{operands} operands, {done} cycles", done, operations, {(): vectors})
+    if design.kind is Kind.STREAM_UNIT:
+        return _stream_workload(design, config, modules, seed)
     engine = getattr(component, "engine", component)
     a, b = operand_fields(config)
     rows, n = min(64, engine.tile_m), engine.tile_n
@@ -107,13 +113,7 @@ def workload(
     outcome = run_products(design, config, products, folder, seed, waves="vcd")
     measured = outcome.result["products"][1]
     window = range(measured["end"] - measured["cycles"], measured["end"])
-    chosen = {path: i.flat for i in modules for path in sample(i)}
-    assert outcome.run.waveform is not None
-    waveform = BenchWaveform(outcome.run.waveform, config.name, all_names(chosen))
-    outcome.run.waveform.unlink()
-    vectors_of = {
-        path: instance_vectors(waveform, flat, path, window) for path, flat in chosen.items()
-    }
+    vectors_of = _vectors(outcome, config, modules, window)
     utilisation = m * k * n / (len(window) * component.macs_per_cycle)
     return Workload(
         f"{operands} operands, product of {m} x {k} x {n}, {utilisation:.0%} of the MACs busy",
@@ -121,6 +121,34 @@ def workload(
         m * k * n,
         vectors_of,
     )
+
+
+def _stream_workload(
+    design: Design, config: Config, modules: Sequence[Instances], seed: int
+) -> Workload:
+    """Measure random beats without pauses, those of its second half."""
+    folder = BUILD / "ppa" / "work" / config.name / str(os.getpid())
+    outcome = run_beats(design, config, folder, seed, count=STREAM_BEATS, waves="vcd")
+    end, cycles = outcome.result["end"], outcome.result["cycles"]
+    window = range(end - cycles // 2, end)
+    given = sum(outcome.result["given"].values())
+    return Workload(
+        f"{given} random beats in {cycles} cycles",
+        len(window),
+        max(1, given * len(window) // cycles),
+        _vectors(outcome, config, modules, window),
+    )
+
+
+def _vectors(
+    outcome: Outcome, config: Config, modules: Sequence[Instances], window: range
+) -> dict[Path_, Vectors]:
+    """Take the vectors of sampled instances from the waveform of a bench, and remove it."""
+    chosen = {path: i.flat for i in modules for path in sample(i)}
+    assert outcome.run.waveform is not None
+    waveform = BenchWaveform(outcome.run.waveform, config.name, all_names(chosen))
+    outcome.run.waveform.unlink()
+    return {path: instance_vectors(waveform, flat, path, window) for path, flat in chosen.items()}
 
 
 @dataclass(frozen=True)

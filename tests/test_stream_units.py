@@ -1,0 +1,111 @@
+# amaranth: UnusedElaboratable=no
+"""Every stream unit of the catalogue against its golden model, and the bench that drives them."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import SEED, config_of, designs, random_generator
+
+from hw.catalog import DESIGNS, Kind
+from hw.stream_unit import column, packet_lengths
+from pe.config import Config
+from sim.job import Arrays
+from sim.results import SimulationError
+from sim.simulate import build_design, run_beats
+from sim.stimuli import random_beats
+from sim.streams import Bursts
+
+UNITS = [design.name for design in designs(Kind.STREAM_UNIT)]
+STALLS = (0.0, 0.4, 0.8)
+
+
+def check(name: str, config: Config, folder: Path, count: int) -> None:
+    """Run other beats with every stall; each has power-up values of its own."""
+    design = DESIGNS[name]
+    simulator = build_design(design, config)
+    for i, stall in enumerate(STALLS):
+        outcome = run_beats(
+            design, config, folder / str(i), SEED + i, count, stall, simulator=simulator
+        )
+        assert all(outcome.result["taken"].values()) and all(outcome.result["given"].values())
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_default(name: str, tmp_path: Path) -> None:
+    random_generator()
+    check(name, DESIGNS[name].config(), tmp_path, 3000)
+
+
+SMALL: list[tuple[str, dict[str, Any]]] = [
+    ("binary_threshold", {"lanes": 1, "width": 2, "depth": 1, "signed": False}),
+    ("binary_threshold", {"lanes": 3, "width": 16, "depth": 5}),
+    ("additive_attention", {"keys": 1, "values": 1, "tokens": 1, "width": 2, "signs": True}),
+    ("additive_attention", {"keys": 5, "values": 3, "tokens": 9, "width": 4, "signs": True}),
+    ("additive_attention", {"keys": 3, "values": 4, "tokens": 5, "width": 16}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), SMALL, ids=str)
+def test_small(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
+    random_generator()
+    check(name, config_of(DESIGNS[name], **settings), tmp_path, 2000)
+
+
+def test_pauses_change_no_beat(tmp_path: Path) -> None:
+    """And beats of one's own choice are those that are streamed."""
+    design = DESIGNS["binary_threshold"]
+    config = config_of(design, lanes=2, width=4, depth=4)
+    simulator = build_design(design, config)
+    beats: Arrays = {
+        "x": np.array([[1, 2], [3, -8], [5, 5], [-1, 0], [7, 7]]),
+        "last": np.array([0, 1, 1, 0, 1]),
+    }
+    for i, stall in enumerate(STALLS):
+        folder = tmp_path / str(i)
+        outcome = run_beats(
+            design, config, folder, SEED + i, stall=stall, simulator=simulator, beats=beats
+        )
+        bits = outcome.arrays["bits"].tolist()
+        assert bits == [[1, 1], [1, 0], [0, 0], [0, 0], [1, 1]]
+        assert outcome.arrays["last"].tolist() == [0, 1, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("beats", "message"),
+    [
+        ({"x": np.zeros((2, 1))}, "last: a column of i is not given"),
+        ({"x": np.zeros((2, 1)), "last": np.ones(3)}, "last: 3 beats are not 2"),
+        ({"x": np.zeros((2, 1)), "last": np.zeros(2)}, "last: the last of 2 beats is not marked"),
+    ],
+)
+def test_beats_that_are_none(beats: Arrays, message: str, tmp_path: Path) -> None:
+    design = DESIGNS["binary_threshold"]
+    config = config_of(design, lanes=1, width=2, depth=1, signed=False)
+    with pytest.raises(SimulationError, match=message):
+        run_beats(design, config, tmp_path, SEED, beats=beats)
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_random_beats_are_those_of_their_seed(name: str) -> None:
+    design = DESIGNS[name]
+    unit = design.component(design.config())
+    first, again, other = (random_beats(design, unit, 300, seed) for seed in (1, 1, 2))  # type: ignore[arg-type]
+    assert all(np.array_equal(first[x], again[x]) for x in first)
+    assert not all(np.array_equal(first[x], other[x]) for x in first)
+
+
+def test_bursts() -> None:
+    random.seed(SEED)
+    pause = Bursts(0.5)
+    runs = np.array([pause() for _ in range(20_000)]).reshape(-1, 20).mean(axis=1)
+    assert (runs == 0).sum() > 100 and (runs > 0.8).sum() > 100
+    assert not any(Bursts(0.0)() for _ in range(1000))
+
+
+def test_names_and_packets() -> None:
+    assert column("i_token", "data") == "token_data"
+    assert column("o", "data") == "data"
+    assert packet_lengths([0, 0, 1, 1, 0, 1]) == [3, 1, 2]
