@@ -11,6 +11,9 @@ format          scale and code
 ``e2m1``        the largest magnitude becomes 6; nearest, ties to even
 ==============  ===============================================================================
 
+In groups of K a column has a scale and a zero point for each group of consecutive k; see
+`group_quantized`.
+
 Sources: BitNet b1.58 and MatMul-free LM (arXiv 2406.02528) for ternary weights by their mean
 magnitude; the others are symmetric absmax quantisation.
 """
@@ -21,8 +24,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from golden.codes import numbers
-from golden.formats import encode
-from golden.gemm import integer_range, wrap
+from golden.formats import decode, encode
+from golden.gemm import check_integer, integer_range, wrap
+from golden.group import MODES
 
 SMALLEST_SCALE = 1e-30
 """Of a vector of zeros."""
@@ -63,12 +67,7 @@ def quantized(matrix: ArrayLike, form: str, width: int, axis: int) -> Quantized:
         If there is no such format or width, or the matrix is empty, not two-dimensional, or holds
         NaN or infinity.
     """
-    array = np.asarray(matrix, np.float64)
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"matrix: shape {array.shape} is not two-dimensional with elements")
-    if not np.isfinite(array).all():
-        row, column = np.argwhere(~np.isfinite(array))[0].tolist()
-        raise ValueError(f"matrix[{row}, {column}]: {array[row, column]} is not finite")
+    array = _checked(matrix)
     # Refuses a format or width that there is not.
     ends = numbers(np.arange(*integer_range(width, True)), form, width)
     if form == "ternary":
@@ -83,3 +82,102 @@ def quantized(matrix: ArrayLike, form: str, width: int, axis: int) -> Quantized:
     least = {"pot": 2.0 ** (2 - 2 ** (width - 1)), "e2m1": 0.5}[form]
     name = f"pot{width}" if form == "pot" else form
     return Quantized(wrap(encode(array / scales * least, name), width, True), scales)
+
+
+class GroupQuantized(NamedTuple):
+    """Weights [k, n] in integers, with scales and zero points of groups of k.
+
+    A weight is about ``factor * scale * (code - zero)``, scale being what the mode says.
+
+    Attributes
+    ----------
+    codes : int64 array, shape [k, n]
+        Signed integers.
+    scales : int64 array, shape [groups, n]
+        Integers, exponents of 2 or codes of float32, as `golden.group.group_matmul` takes them.
+    zeros : int64 array, shape [groups, n]
+        Zero points, signed integers of the codes' width.
+    factors : float64 array, shape [1, n]
+        Of each column; 1 where scales are floats.
+    real : float64 array, shape [k, n]
+        The weights that these stand for.
+    """
+
+    codes: NDArray[np.int64]
+    scales: NDArray[np.int64]
+    zeros: NDArray[np.int64]
+    factors: NDArray[np.float64]
+    real: NDArray[np.float64]
+
+
+def group_quantized(
+    matrix: ArrayLike, group: int, width: int, mode: str, width_scale: int
+) -> GroupQuantized:
+    """Return weights in integers with a scale and a zero point for each group and column.
+
+    Least and greatest weight of a group, and zero, become integers of the width: asymmetric
+    quantisation. The scale is rounded first, up where it is a power of two, and weights then to the
+    nearest integer. The last group may be shorter.
+
+    Parameters
+    ----------
+    matrix : real array, shape [k, n]
+    group : int
+        Consecutive k of a group, at least 1.
+    width : int
+        Bits of a code, 2 to 8.
+    mode : str
+        Of the scales, one of `golden.group.MODES`.
+    width_scale : int
+        Bits of a scale that is an integer, or an exponent.
+
+    Raises
+    ------
+    ValueError
+        If the group, the width or the mode is not allowed, or the matrix is empty, not
+        two-dimensional, or holds NaN or infinity.
+    """
+    array = _checked(matrix)
+    group = check_integer("group", group, 1)
+    least, greatest = integer_range(check_integer("width", width, 2, 8), True)
+    if mode not in MODES:
+        raise ValueError(f"mode: {mode!r} is not one of {', '.join(MODES)}")
+    groups = np.split(array, range(group, len(array), group))
+    lows = np.stack([np.minimum(part.min(axis=0), 0) for part in groups])
+    highs = np.stack([np.maximum(part.max(axis=0), 0) for part in groups])
+    wanted = np.maximum((highs - lows) / (greatest - least), SMALLEST_SCALE)
+    scales, steps, factors = _group_scales(wanted, mode, width_scale)
+    zeros = np.clip(np.rint(least - lows / steps), least, greatest).astype(np.int64)
+    of_row = np.arange(len(array)) // group
+    codes = np.rint(array / steps[of_row]) + zeros[of_row]
+    codes = np.clip(codes, least, greatest).astype(np.int64)
+    real = steps[of_row] * (codes - zeros[of_row])
+    return GroupQuantized(codes, scales, zeros, factors, real)
+
+
+def _group_scales(
+    wanted: NDArray[np.float64], mode: str, width_scale: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return scales as a mode has them, the real steps that they stand for, and the factors."""
+    largest = wanted.max(axis=0, keepdims=True)
+    most = (1 << width_scale) - 1
+    if mode == "float":
+        scales = encode(wanted, "fp32")
+        return scales, decode(scales, "fp32"), np.ones_like(largest)
+    if mode == "integer":
+        factors = largest / most
+        scales = np.maximum(np.rint(wanted / factors), 1).astype(np.int64)
+        return scales, scales * factors, factors
+    factors = largest / 2.0**most
+    scales = np.maximum(np.ceil(np.log2(wanted / largest)) + most, 0).astype(np.int64)
+    return scales, 2.0**scales * factors, factors
+
+
+def _checked(matrix: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(matrix, np.float64)
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"matrix: shape {array.shape} is not two-dimensional with elements")
+    if not np.isfinite(array).all():
+        row, column = np.argwhere(~np.isfinite(array))[0].tolist()
+        raise ValueError(f"matrix[{row}, {column}]: {array[row, column]} is not finite")
+    return array

@@ -10,6 +10,7 @@ from hw.binary_threshold import BinaryThreshold, BinaryThresholdConfig
 from hw.bit_slice import BitSlice, BitSliceConfig
 from hw.broadcast import AdderTreeConfig, Broadcast, CubeConfig, MatrixConfig
 from hw.core_config import GemmCoreConfig
+from hw.expert_router import ExpertRouter, ExpertRouterConfig
 from hw.gemm_core import GemmCore
 from hw.grouped import GroupedConfig, SystolicGrouped
 from hw.systolic_os import SystolicOs, SystolicOsConfig
@@ -346,6 +347,16 @@ DESIGNS: dict[str, Design] = {
             golden="golden.attention:threshold_stream",
             source=_SHIFT_ADD,
             summary="which integers of a tensor are greater than the mean of all",
+        ),
+        Design(
+            name="expert_router",
+            kind=Kind.STREAM_UNIT,
+            config=ExpertRouterConfig,
+            component=ExpertRouter,
+            golden="golden.router:route_stream",
+            source=_SHIFT_ADD,
+            summary="tokens to the expert of their greatest logit, results in the tokens' order",
+            stimuli="sim.router_beats:router_beats",
         ),
         Design(
             name="gemm_core",

@@ -268,6 +268,21 @@ def _layer(parser: argparse.ArgumentParser) -> None:
         help="rows of random activations for a file's weights (default 64)",
     )
     parser.add_argument(
+        "--group",
+        metavar="K",
+        type=_size,
+        action="append",
+        default=[],
+        help="4-bit weights in groups of 32 to 256 k, with a scale and a zero point each, on an "
+        "array for them; may be repeated",
+    )
+    parser.add_argument(
+        "--scales",
+        metavar="MODE",
+        default="float",
+        help="of groups: integer, power_of_two or float (default float)",
+    )
+    parser.add_argument(
         "--pe",
         metavar="NAME",
         action="append",

@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from golden.codes import numbers
-from golden.schemes import quantized
+from golden.formats import decode
+from golden.schemes import group_quantized, quantized
 from hw.catalog import Kind
+from hw.dequantizer import FLOAT_SCALE
 from hw.engine import EngineConfig
+from hw.grouped import GroupedConfig
 from scripts.output import print_json, print_table
 from scripts.ppa.curve import Options, measure
 from scripts.ppa.library import find_library
@@ -23,6 +26,10 @@ from scripts.status import Status
 from sim.simulate import run_products
 
 DEFAULT_PES = ("mac", "mix", "ternary", "shift", "fp4")
+GROUPED = "systolic_grouped"
+"""Array of weights in groups."""
+GROUPS = range(32, 257)
+"""Sizes of groups that may be asked for."""
 SCALE_BITS = 32
 """Storage of a scale."""
 
@@ -119,37 +126,86 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise ValueError(f"file: {path} is not readable as {path.suffix}: {text}") from error
 
 
+class Quantized(NamedTuple):
+    """A layer as an array takes it, and how to come back from it.
+
+    Attributes
+    ----------
+    operands
+        A and B; with groups also their scales and zero points.
+    factors
+        By which an element of C is multiplied, shaped as NumPy broadcasts it.
+    weights : float64 array, shape [k, n]
+        Those that the operands stand for.
+    bits_per_weight
+        Of storage, scales and zero points included.
+    """
+
+    operands: tuple[npt.NDArray[np.int64], ...]
+    factors: Reals
+    weights: Reals
+    bits_per_weight: float
+
+
+def quantize(layer: Layer, config: EngineConfig) -> Quantized:
+    """Quantise a layer to the formats of an engine's PE, weights in groups if it has them.
+
+    Raises
+    ------
+    ValueError
+        When a matrix is empty, or holds NaN or infinity.
+    """
+    a = quantized(layer.activations, config.format_a, config.width_a, axis=1)
+    k = layer.weights.shape[0]
+    if isinstance(config, GroupedConfig):
+        g = group_quantized(
+            layer.weights, config.group, config.width_b, config.mode, config.width_scale
+        )
+        stored = config.width_scale + config.zero_shape.width
+        # A factor is one a column, and none of float scales is needed.
+        bits = config.width_b + stored * len(g.scales) / k
+        bits += 0 if config.mode == FLOAT_SCALE else SCALE_BITS / k
+        operands = (a.codes, g.codes, g.scales, g.zeros)
+        return Quantized(operands, a.scales * g.factors, g.real, bits)
+    b = quantized(layer.weights, config.format_b, config.width_b, axis=0)
+    rounded = numbers(b.codes, config.format_b, config.width_b) * b.scales
+    bits = config.width_b + SCALE_BITS * b.scales.size / b.codes.size
+    return Quantized((a.codes, b.codes), a.scales * b.scales, rounded, bits)
+
+
 def run_layers(layers: Sequence[Layer], selection: Selection, seed: int) -> list[dict[str, Any]]:
     """Quantise layers to the formats of an engine's PE, run them, and return what was found."""
     config = selection.config
     assert isinstance(config, EngineConfig)
-    operands = []
+    found = []
     for layer in layers:
         try:
             m, k = layer.activations.shape
             check_product(selection, m, k, layer.weights.shape[1])
-            a = quantized(layer.activations, config.format_a, config.width_a, axis=1)
-            b = quantized(layer.weights, config.format_b, config.width_b, axis=0)
+            found.append(quantize(layer, config))
         except ValueError as error:
             raise ValueError(f"{layer.name}: {error}") from error
-        operands.append((a, b))
-    products = [(a.codes, b.codes) for a, b in operands]
+    products = [layer.operands for layer in found]
     outcome = run_products(selection.design, config, products, workdir_of(config), seed=seed)
+    group = config.group if isinstance(config, GroupedConfig) else None
     rows = []
-    for i, (layer, (a, b)) in enumerate(zip(layers, operands, strict=True)):
-        real = outcome.arrays[f"c{i}"] * a.scales * b.scales
-        rounded = numbers(b.codes, config.format_b, config.width_b) * b.scales
+    for i, (layer, q) in enumerate(zip(layers, found, strict=True)):
+        c: npt.NDArray[Any] = outcome.arrays[f"c{i}"]
+        if isinstance(config, GroupedConfig) and config.mode == FLOAT_SCALE:
+            c = decode(c, "fp32")
         product = outcome.result["products"][i]
         rows.append(
             {
                 "layer": layer.name,
                 "pe": config.pe,
+                "group": group,
                 **{size: product[size] for size in "mkn"},
+                "padded_k": group and -(-product["k"] // group) * group,
                 "bit_exact": True,  # the bench fails otherwise
                 "cycles": product["cycles"],
-                "bits_per_weight": config.width_b + SCALE_BITS * b.scales.size / b.codes.size,
-                "weight_error": _relative(rounded, layer.weights),
-                "output_error": _relative(real, layer.activations @ layer.weights),
+                "bits_per_weight": q.bits_per_weight,
+                "weight_error": _relative(q.weights, layer.weights),
+                "output_error": _relative(c * q.factors, layer.activations @ layer.weights),
             }
         )
     return rows
@@ -162,31 +218,43 @@ def _relative(found: Reals, exact: Reals) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run layers on arrays of several PEs."""
+    """Run layers on arrays of several PEs, and in groups."""
     pes = args.pe or list(DEFAULT_PES)
     if select(args.design, []).design.kind is not Kind.GEMM_ENGINE:
         raise ValueError(f"design: {args.design!r} is not a GEMM engine")
-    selections = {pe: select(args.design, [*args.settings, f"pe={pe}"]) for pe in pes}
+    selections = [select(args.design, [*args.settings, f"pe={pe}"]) for pe in pes]
+    for group in args.group:
+        if group not in GROUPS:
+            raise ValueError(f"group: {group} is not in {GROUPS[0]}..{GROUPS[-1]}")
+        grouping = [f"group={group}", f"mode={args.scales}"]
+        selections.append(select(GROUPED, [*args.settings, *grouping]))
     if args.file is None:
         layers = network_layers()
     else:
         layers = file_layers(args.file, args.matrix, args.transpose, args.rows, args.seed)
     rows: list[dict[str, Any]] = []
-    energies: dict[str, float | None] = {}
-    for pe, selection in selections.items():
+    for selection in selections:
+        energy = None
         with step(f"running {len(layers)} layers on {selection.config.name}"):
-            rows += run_layers(layers, selection, args.seed)
+            found = run_layers(layers, selection, args.seed)
         if args.energy:
             options = Options(periods_ns=(args.energy,))
-            found = measure(selection.design, selection.config, find_library(None), options)
-            energies[pe] = found.records[0].energy_pj_per_op
-    for row in rows:
-        row["energy_pj_per_mac"] = energies.get(row["pe"])
+            measured = measure(selection.design, selection.config, find_library(None), options)
+            energy = measured.records[0].energy_pj_per_op
+        rows += [row | {"energy_pj_per_mac": energy} for row in found]
     if args.json:
         print_json(rows)
         return Status.OK
-    cells = [[_text(key, value) for key, value in row.items()] for row in rows]
-    print_table([key.replace("_", " ") for key in rows[0]], cells)
+    hidden = {"padded_k"} if args.group else {"padded_k", "group"}
+    shown = [{key: x for key, x in row.items() if key not in hidden} for row in rows]
+    cells = [[_text(key, value) for key, value in row.items()] for row in shown]
+    print_table([key.replace("_", " ") for key in shown[0]], cells)
+    for row in rows:
+        if row["group"] and row["padded_k"] != row["k"]:
+            print(
+                f"{row['layer']}: K = {row['k']} is no multiple of {row['group']}, and is filled "
+                f"up with zeros to {row['padded_k']}"
+            )
     return Status.OK
 
 

@@ -44,6 +44,8 @@ def to_beats(stream: Stream, columns: Arrays) -> list[Beat]:
 
 def to_column(beats: Sequence[Beat], field: str, port: Field) -> Column:
     """Return the numbers of a field of the beats of an output stream."""
+    if not beats:
+        return np.zeros((0,) if port.lanes is None else (0, port.lanes), np.int64)
     size = entry_bytes(port.bits)
     packed = b"".join(beat[field].to_bytes(size, "little") for beat in beats)
     rows = np.frombuffer(packed, np.uint8).reshape(len(beats), size)
@@ -59,7 +61,7 @@ def check_column(port: Field, found: Column, expected: Column) -> None:
     AssertionError
         Counting the wrong beats and showing the first.
     """
-    wrong = np.flatnonzero((found != expected).reshape(len(found), -1).any(axis=1))
+    wrong = np.unique(np.nonzero(found != expected)[0])
     if len(wrong):
         first = wrong[0]
         raise AssertionError(

@@ -8,6 +8,8 @@ from helpers import SEED
 from safetensors.numpy import save_file
 from test_commands import Capture, refused, run_json
 
+from scripts.cli import main
+
 SMALL = ["-s", "rows=3", "-s", "cols=4"]
 
 
@@ -52,6 +54,42 @@ def test_files(capsys: Capture, files: Path) -> None:
     assert 0.02 < first["weight_error"] < 0.2
 
 
+@pytest.mark.parametrize("scales", ["float", "integer", "power_of_two"])
+def test_groups(capsys: Capture, files: Path, scales: str) -> None:
+    """Of 20 k in groups of 32: one group, which is filled up."""
+    argv = ["layer", str(files / "weights.npz"), "--pe", "mix", "--group", "32", "--group", "64"]
+    whole, *grouped = run_json(capsys, *argv, "--scales", scales, "--rows", "5", *SMALL)
+    assert (whole["group"], whole["padded_k"]) == (None, None)
+    assert [(row["group"], row["padded_k"], row["k"]) for row in grouped] == [
+        (32, 32, 20),
+        (64, 64, 20),
+    ]
+    stored = {"float": 32 + 4, "integer": 8 + 4 + 32, "power_of_two": 4 + 4 + 32}[scales]
+    for row in grouped:
+        assert row["pe"] == "mix" and row["bit_exact"]
+        assert row["bits_per_weight"] == pytest.approx(4 + stored / 20)
+        limit = 0.3 if scales == "power_of_two" else whole["weight_error"]
+        assert 0 < row["weight_error"] < limit and row["output_error"] < 0.3
+        # Two tiles of rows, three of columns, each a group of 20 k.
+        assert row["cycles"] > 2 * 3 * 20
+
+
+def test_groups_are_narrower_scales(capsys: Capture, tmp_path: Path) -> None:
+    """Where columns change along K, groups lose less; what K lacks is told."""
+    rng = np.random.default_rng(SEED)
+    weights = rng.normal(size=(100, 3)) * np.repeat([1, 8, 1, 4], 25)[:, None] + 1
+    np.savez(tmp_path / "w.npz", w=weights)
+    argv = ["layer", str(tmp_path / "w.npz"), "--pe", "mix", "--group", "50", "--group", "32"]
+    rows = run_json(capsys, *argv, "--rows", "4", *SMALL)
+    errors = [row["weight_error"] for row in rows]
+    assert errors == sorted(errors, reverse=True)
+    assert [row["padded_k"] for row in rows] == [None, 100, 128]
+    assert main([*argv, "--rows", "4", *SMALL]) == 0
+    out = capsys.readouterr().out
+    assert "w: K = 100 is no multiple of 32, and is filled up with zeros to 128" in out
+    assert out.count("no multiple") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -66,6 +104,8 @@ def test_files(capsys: Capture, files: Path) -> None:
         (["weights.npz", "--pe", "opt9"], "pe: 'opt9' is not one of mac"),
         (["weights.npz", "--design", "mac"], "design: 'mac' is not a GEMM engine"),
         (["weights.npz", "--matrix", "up", "-s", "k_max=4"], "up: k: 20 is not in 1..4"),
+        (["weights.npz", "--group", "31"], "group: 31 is not in 32..256"),
+        (["weights.npz", "--group", "32", "--scales", "fp8"], "mode: 'fp8' is not one of"),
     ],
 )
 def test_bad_input(capsys: Capture, files: Path, arguments: list[str], message: str) -> None:

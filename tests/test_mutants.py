@@ -35,7 +35,15 @@ SETTINGS: Mapping[Kind, Mapping[str, int]] = {
     Kind.FUNCTION_UNIT: {"width": 7, "width_a": 5, "width_b": 6, "width_acc": 14},
     Kind.GEMM_ENGINE: {"rows": 3, "cols": 2, "depth": 4},
     Kind.GROUPED_ENGINE: {"rows": 3, "cols": 2, "group": 5, "signed_zero": False},
-    Kind.STREAM_UNIT: {"lanes": 3, "width": 5, "depth": 6, "keys": 4, "values": 3, "tokens": 6},
+    Kind.STREAM_UNIT: {
+        "lanes": 3,
+        "width": 5,
+        "depth": 6,
+        "keys": 4,
+        "values": 3,
+        "tokens": 6,
+        "window": 4,
+    },
     Kind.COMMAND_DEVICE: {"rows": 3, "cols": 2, "depth_a": 512, "depth_b": 512, "depth_c": 512},
 }
 
@@ -52,6 +60,7 @@ RESULTS = r"\w+: \d+ of \d+ results differ; set \d+"
 
 Settings = tuple[tuple[str, str | int], ...]
 FUSED: Settings = (("pe", "fused"),)
+ROUTER: Settings = (("depth", 2),)
 OPT1: Settings = (("pe", "opt1"),)
 OPT2: Settings = (("pe", "opt2"), ("terms", 3), ("stages", 1))
 
@@ -823,6 +832,96 @@ MUTANTS = [
         (Edit("additive_attention", r"assign selection = .*;", "assign selection = i_query_key;"),),
         BEATS,
         settings=(("signs", True),),
+    ),
+    Mutant(
+        "router: a tie goes to the higher expert",
+        "expert_router",
+        (
+            Edit("expert_router", r"(is_greatest_0 = \S+) >= ", r"\1 > "),
+            Edit("expert_router", r"(is_greatest_1 = \S+) > ", r"\1 >= "),
+        ),
+        f"{BEATS}|{LOST}",
+        settings=ROUTER,
+    ),
+    Mutant(
+        "router: logits are taken as unsigned",
+        "expert_router",
+        (
+            Edit("expert_router", r"is_greatest_0 = .*;", "is_greatest_0 = ~is_greatest_1;"),
+            Edit(
+                "expert_router",
+                r"is_greatest_1 = \$signed(.*) > \$signed(.*);",
+                r"is_greatest_1 = \1 > \2;",
+            ),
+        ),
+        f"{BEATS}|{LOST}",
+        settings=ROUTER,
+    ),
+    Mutant(
+        "router: a token comes although the queue of its expert is full",
+        "expert_router",
+        (Edit("queue_2x", r"assign i_ready = .*;", "assign i_ready = 1;"),),
+        f"{BEATS}|{LOST}",
+        stall=0.4,
+        settings=ROUTER,
+    ),
+    Mutant(
+        "router: a queue does not move up",
+        "expert_router",
+        (Edit("queue_2x", r"if \(\w+\) o_word <= word_1;", "if (0) o_word <= word_1;"),),
+        f"{BEATS}|{CHANGED}",
+        stall=0.4,
+        settings=ROUTER,
+    ),
+    Mutant(
+        "router: a slot is taken again before its result has left",
+        "expert_router",
+        (Edit("expert_router", r"else taken <= \w+;", "else taken <= 0;"),),
+        f"{BEATS}|{LOST}",
+        stall=0.4,
+        settings=ROUTER,
+    ),
+    Mutant(
+        "router: a slot leaves before its result is there",
+        "expert_router",
+        (Edit("expert_router", r"assign read = advance & .*;", "assign read = advance & |taken;"),),
+        f"{BEATS}|{LOST}",
+        stall=0.4,
+        settings=ROUTER,
+    ),
+    Mutant(
+        "router: two results in a cycle, of which one is lost",
+        "expert_router",
+        (
+            Edit(
+                "expert_router",
+                r"assign i_result_1_ready = (\w+) & .*;",
+                r"assign i_result_1_ready = \1;",
+            ),
+        ),
+        LOST,
+        stall=0.4,
+        settings=ROUTER,
+    ),
+    Mutant(
+        "router: a result goes into the slot of another expert's token",
+        "expert_router",
+        (Edit("expert_router", r"assign at = .*;", "assign at = slots_0__o_word;"),),
+        f"{BEATS}|{LOST}",
+        settings=ROUTER,
+    ),
+    Mutant(
+        "router: one token at a time",
+        "expert_router",
+        (
+            Edit(
+                "expert_router",
+                r"assign i_token_ready = (.*);",
+                r"assign i_token_ready = ~|taken & \1;",
+            ),
+        ),
+        CYCLES,
+        settings=ROUTER,
     ),
     Mutant(
         "threshold: what equals the mean counts as greater",

@@ -1,11 +1,16 @@
 """Real matrices in codes: as near as the format allows."""
 
+import re
+from typing import Any
+
 import numpy as np
 import pytest
 from helpers import random_generator
 
 from golden.codes import numbers
-from golden.schemes import quantized
+from golden.formats import decode
+from golden.group import MODES, group_matmul
+from golden.schemes import group_quantized, quantized
 
 FORMATS = [("integer", 8), ("integer", 4), ("ternary", 2), ("pot", 5), ("pot", 3), ("e2m1", 4)]
 
@@ -47,6 +52,69 @@ def test_ternary_by_the_mean_magnitude() -> None:
 def test_zeros(form: str, width: int) -> None:
     codes, scales = quantized(np.zeros((3, 2)), form, width, 0)
     assert not numbers(codes, form, width).any() and np.isfinite(scales).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("group", [1, 7, 10, 40, 64])
+def test_groups(mode: str, group: int) -> None:
+    """Within half a step of their group; what the array is given is what the weights are."""
+    matrix = random_generator().normal(size=(40, 6)) + np.array([0, 0, 0, 3, -3, 1e-3])
+    width = 4 if mode == "power_of_two" else 8
+    found = group_quantized(matrix, group, 4, mode, width)
+    groups = -(-40 // group)
+    assert found.scales.shape == found.zeros.shape == (groups, 6)
+    assert found.codes.min() >= -8 and found.codes.max() <= 7
+    assert found.zeros.min() >= -8 and found.zeros.max() <= 7
+    scales: np.ndarray = found.scales
+    if mode != "integer":
+        scales = decode(scales, "fp32") if mode == "float" else 2.0**scales
+    steps = (scales * found.factors)[np.arange(40) // group]
+    zeros = found.zeros[np.arange(40) // group]
+    assert np.allclose(found.real, steps * (found.codes - zeros))
+    # A scale that is rounded down leaves the ends of its group out of reach.
+    beyond = 15 / 2 * found.factors if mode == "integer" else 0.0
+    assert (np.abs(found.real - matrix) <= 0.5001 * steps + beyond).all()
+    identity = np.eye(40, dtype=np.int64)
+    c = group_matmul(
+        identity,
+        found.codes,
+        found.scales,
+        found.zeros,
+        group=group,
+        mode=mode,
+        width_scale=32 if mode == "float" else width,
+    )
+    real = decode(c, "fp32") if mode == "float" else c * found.factors
+    assert np.allclose(real, found.real, rtol=1e-6)
+
+
+def test_groups_that_do_not_divide_have_a_shorter_one() -> None:
+    matrix = np.concatenate([np.full((4, 1), 2.0), np.full((1, 1), -3.0)])
+    found = group_quantized(matrix, 4, 4, "float", 32)
+    assert found.scales.shape == (2, 1) and found.zeros.tolist() == [[-8], [7]]
+    assert np.allclose(found.real, matrix)
+
+
+def test_groups_of_zeros() -> None:
+    for mode in MODES:
+        found = group_quantized(np.zeros((5, 2)), 2, 4, mode, 4)
+        assert not found.real.any() and np.isfinite(found.factors).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"group": 0}, "group: 0 is not at least 1"),
+        ({"width": 9}, "width: 9 is not in 2..8"),
+        ({"mode": "fp8"}, "mode: 'fp8' is not one of integer, power_of_two, float"),
+        ({"matrix": np.zeros(3)}, "matrix: shape (3,) is not two-dimensional"),
+    ],
+)
+def test_bad_groups(settings: dict[str, Any], message: str) -> None:
+    usual: dict[str, Any] = {"matrix": np.zeros((2, 2)), "group": 2, "width": 4}
+    arguments = usual | {"mode": "float", "width_scale": 32} | settings
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        group_quantized(**arguments)
 
 
 @pytest.mark.parametrize(

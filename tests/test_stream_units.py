@@ -42,6 +42,8 @@ def test_default(name: str, tmp_path: Path) -> None:
 SMALL: list[tuple[str, dict[str, Any]]] = [
     ("binary_threshold", {"lanes": 1, "width": 2, "depth": 1, "signed": False}),
     ("binary_threshold", {"lanes": 3, "width": 16, "depth": 5}),
+    ("expert_router", {"experts": 3, "lanes": 1, "width": 1, "depth": 2, "window": 4}),
+    ("expert_router", {"experts": 5, "width": 20, "width_logit": 2, "depth": 3, "window": 7}),
     ("additive_attention", {"keys": 1, "values": 1, "tokens": 1, "width": 2, "signs": True}),
     ("additive_attention", {"keys": 5, "values": 3, "tokens": 9, "width": 4, "signs": True}),
     ("additive_attention", {"keys": 3, "values": 4, "tokens": 5, "width": 16}),
