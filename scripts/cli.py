@@ -277,8 +277,8 @@ def _layer(parser: argparse.ArgumentParser) -> None:
         "array for them; may be repeated",
     )
     parser.add_argument(
-        "--scales",
-        metavar="MODE",
+        "--mode",
+        metavar="SCALES",
         default="float",
         help="of groups: integer, power_of_two or float (default float)",
     )

@@ -226,7 +226,7 @@ def run(args: argparse.Namespace) -> int:
     for group in args.group:
         if group not in GROUPS:
             raise ValueError(f"group: {group} is not in {GROUPS[0]}..{GROUPS[-1]}")
-        grouping = [f"group={group}", f"mode={args.scales}"]
+        grouping = [f"group={group}", f"mode={args.mode}"]
         selections.append(select(GROUPED, [*args.settings, *grouping]))
     if args.file is None:
         layers = network_layers()

@@ -58,7 +58,7 @@ def test_files(capsys: Capture, files: Path) -> None:
 def test_groups(capsys: Capture, files: Path, scales: str) -> None:
     """Of 20 k in groups of 32: one group, which is filled up."""
     argv = ["layer", str(files / "weights.npz"), "--pe", "mix", "--group", "32", "--group", "64"]
-    whole, *grouped = run_json(capsys, *argv, "--scales", scales, "--rows", "5", *SMALL)
+    whole, *grouped = run_json(capsys, *argv, "--mode", scales, "--rows", "5", *SMALL)
     assert (whole["group"], whole["padded_k"]) == (None, None)
     assert [(row["group"], row["padded_k"], row["k"]) for row in grouped] == [
         (32, 32, 20),
@@ -105,7 +105,7 @@ def test_groups_are_narrower_scales(capsys: Capture, tmp_path: Path) -> None:
         (["weights.npz", "--design", "mac"], "design: 'mac' is not a GEMM engine"),
         (["weights.npz", "--matrix", "up", "-s", "k_max=4"], "up: k: 20 is not in 1..4"),
         (["weights.npz", "--group", "31"], "group: 31 is not in 32..256"),
-        (["weights.npz", "--group", "32", "--scales", "fp8"], "mode: 'fp8' is not one of"),
+        (["weights.npz", "--group", "32", "--mode", "fp8"], "mode: 'fp8' is not one of"),
     ],
 )
 def test_bad_input(capsys: Capture, files: Path, arguments: list[str], message: str) -> None:
