@@ -15,7 +15,7 @@ from sim.job import Arrays
 from sim.simulate import build_design, run_beats
 
 DESIGN = DESIGNS["expert_router"]
-CONFIG = ExpertRouterConfig(experts=2, lanes=1, width=8, width_logit=2, depth=2, window=4)
+CONFIG = ExpertRouterConfig(experts=2, lanes=1, width=10, width_logit=2, depth=2, window=4)
 
 
 def tokens(expert: list[int]) -> Arrays:
