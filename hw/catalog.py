@@ -16,6 +16,7 @@ from hw.grouped import GroupedConfig, SystolicGrouped
 from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
 from pe.addition import Adder, AdderConfig, CompressorTree, CompressorTreeConfig
+from pe.aligner import ActivationAligner, ActivationAlignerConfig
 from pe.config import Config, nearest
 from pe.encoders import (
     BitConfig,
@@ -37,9 +38,18 @@ from pe.mx import MxDot, MxDotConfig
 from pe.mx_accumulate import MxAccumulator, MxAccumulatorConfig
 from pe.mx_scale import MxScale, MxScaleConfig
 from pe.processing_element import ProcessingElement, ProcessingElementConfig
+from pe.serial import SerialConfig, SerialPe
 from pe.switchable import SwitchableConfig, SwitchablePe
+from pe.term_serial import TermSerialConfig, TermSerialPe
+from pe.terms import TermEncoder, TermEncoderConfig
 from pe.ternary_lut import TernaryLut, TernaryLutConfig
 from pe.unit import Unit
+from pe.w4a16 import (
+    ExactW4A16Config,
+    ExactW4A16Pe,
+    FloatW4A16Config,
+    FloatW4A16Pe,
+)
 
 
 class Kind(enum.Enum):
@@ -141,6 +151,51 @@ DESIGNS: dict[str, Design] = {
             summary="ternary dot products looked up in a table of sums that columns share",
         ),
         Design(
+            name="serial_pe",
+            kind=Kind.FUNCTION_UNIT,
+            config=SerialConfig,
+            component=SerialPe,
+            golden="golden.mac:multiply_accumulate",
+            source="MixPE, arXiv 2411.16158; Stripes, MICRO 2016",
+            summary="bit-serial PE: a bit of the weight a clock, and no multiplier",
+        ),
+        Design(
+            name="term_serial_pe",
+            kind=Kind.FUNCTION_UNIT,
+            config=TermSerialConfig,
+            component=TermSerialPe,
+            golden="golden.terms:accumulate",
+            source="BitMoD, arXiv 2411.11745; ShiftAddViT, arXiv 2306.06446",
+            summary="PE for weights of any low-bit format, a term of theirs a clock",
+        ),
+        Design(
+            name="exact_w4a16_pe",
+            kind=Kind.FUNCTION_UNIT,
+            config=ExactW4A16Config,
+            component=ExactW4A16Pe,
+            golden="golden.w4a16:accumulate_exact",
+            source="MixPE, arXiv 2411.16158; the exact sum is ours",
+            summary="W4A16 PE: FP16 activations, exact sums in fixed point",
+        ),
+        Design(
+            name="float_w4a16_pe",
+            kind=Kind.FUNCTION_UNIT,
+            config=FloatW4A16Config,
+            component=FloatW4A16Pe,
+            golden="golden.w4a16:accumulate_floats",
+            source="MixPE, arXiv 2411.16158",
+            summary="W4A16 PE: products by addition to exponents, sums by float adders",
+        ),
+        Design(
+            name="activation_aligner",
+            kind=Kind.FUNCTION_UNIT,
+            config=ActivationAlignerConfig,
+            component=ActivationAligner,
+            golden="golden.w4a16:aligned",
+            source="FIGNA, HPCA 2024",
+            summary="float activations to integers on the grid of the largest in their group",
+        ),
+        Design(
             name="compressor_tree",
             kind=Kind.FUNCTION_UNIT,
             config=CompressorTreeConfig,
@@ -193,6 +248,15 @@ DESIGNS: dict[str, Design] = {
             golden="golden.digits:ports",
             source=f"{_TPE}, section II",
             summary="plain bits as digits, radix 2, the top one of a signed operand negative",
+        ),
+        Design(
+            name="term_encoder",
+            kind=Kind.FUNCTION_UNIT,
+            config=TermEncoderConfig,
+            component=TermEncoder,
+            golden="golden.terms:encoded_terms",
+            source="BitMoD, arXiv 2411.11745; Reitwiesner, Binary Arithmetic, 1960",
+            summary="low-bit number format to few signed powers of two",
         ),
         Design(
             name="format_decoder",

@@ -114,7 +114,8 @@ async def operands(dut: Any) -> None:
     job, given = load()
     design = find(job.design)
     config = design.config.from_settings(job.settings)
-    latency = design.component(config).latency
+    unit = design.component(config)
+    latency = unit.latency
     depth: int = job.options["depth"]
     inputs, outputs = fields(PlayerConfig(design.component, config, depth))
     columns, exhaustive = (given, False) if given else stimuli(inputs, depth, job.seed)
@@ -131,7 +132,7 @@ async def operands(dut: Any) -> None:
     await clock.cycles(1)
     dut.start.value = 0
     await clock.cycles(2)
-    await clock.until(dut.done, 1, limit=count + latency + 100)
+    await clock.until(dut.done, 1, limit=count * unit.initiation_interval + latency + 100)
 
     bits = from_words(memory_view(f"response.{Memory.STORAGE}")[:count], outputs)
     results = {f.name: to_numbers(bits[f.name], f) for f in outputs}

@@ -1,14 +1,14 @@
 # amaranth: UnusedElaboratable=no
-"""Test hardware that plays operands from a memory through a function unit, one set a cycle.
+"""Test hardware that plays operands from a memory through a function unit, as fast as it may.
 
 It keeps Python out of the inner loop: a bench writes all operands at once, waits, and reads all
 results at once. The result of set i is taken exactly `latency` cycles after the set, so that a
-unit which is early or late shows.
+unit which is early or late shows. A set follows the one before after `initiation_interval` cycles.
 """
 
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Module, Shape, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
@@ -136,11 +136,17 @@ class Player(Unit):
         stimulus = place(m, platform, "stimulus", Memory, self.stimulus)
         response = place(m, platform, "response", Memory, self.response)
 
+        interval = unit_class(config).initiation_interval
         playing = Signal()
         index = Signal(32)
+        # One-hot: how long the set has been there.
+        turn: Value = Const(1, 1)
+        if interval > 1:
+            turn = Signal(interval, name="turn", init=1)
+            m.d.sync += turn.eq(Mux(self.start, 1, turn.rotate_left(1)))
         with m.If(self.start):
             m.d.sync += [playing.eq(1), index.eq(0), self.done.eq(0)]
-        with m.Elif(playing):
+        with m.Elif(playing & turn[-1]):
             m.d.sync += index.eq(index + 1)
             with m.If(index + 1 == self.count):
                 m.d.sync += playing.eq(0)
@@ -148,7 +154,7 @@ class Player(Unit):
         # A read takes a cycle: the set stands at the unit's inputs one cycle after its index.
         present = Signal()
         read_index = Signal(len(stimulus.read_address))
-        m.d.sync += [present.eq(playing), read_index.eq(index)]
+        m.d.sync += [present.eq(playing & turn[0]), read_index.eq(index)]
         offered = Cat(Value.cast(getattr(unit, f.name)) for f in inputs)
         m.d.comb += [
             stimulus.read_address.eq(index),

@@ -11,13 +11,17 @@ import numpy as np
 
 from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission
+from pe.aligner import ActivationAligner
 from pe.config import Config, parameters
 from pe.float_add import FloatAdder
 from pe.mx import MxDot
 from pe.mx_accumulate import MxAccumulator
 from pe.mx_scale import MxScale
+from pe.serial import SerialPe
 from pe.switchable import SwitchablePe
+from pe.term_serial import TermSerialPe
 from pe.ternary_lut import TernaryLut
+from pe.w4a16 import ExactW4A16Pe, FloatW4A16Pe
 from sim.job import Arrays
 from sim.packing import Matrix
 from sim.runner import Simulator, build
@@ -29,7 +33,19 @@ SEED = int(os.environ.get("RTLOOM_SEED", "1"))
 WIRES = {"bit_encoder"}
 """Designs without a cell."""
 
-UNPROVED = {FloatAdder, MxAccumulator, MxDot, MxScale, SwitchablePe, TernaryLut}
+UNPROVED = {
+    ActivationAligner,
+    ExactW4A16Pe,
+    FloatAdder,
+    FloatW4A16Pe,
+    MxAccumulator,
+    MxDot,
+    MxScale,
+    SerialPe,
+    SwitchablePe,
+    TermSerialPe,
+    TernaryLut,
+}
 """Function units of which no proof says that their RTL is their specification."""
 
 Product = tuple[Matrix, Matrix]

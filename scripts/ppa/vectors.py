@@ -48,15 +48,17 @@ class Vectors:
 def unit_vectors(
     design: Design, config: Config, operands: Operands, cycles: int, seed: int = 1
 ) -> Vectors:
-    """Return the vectors of a function unit: one set of operands a cycle, every cycle valid.
+    """Return the vectors of a function unit: a set of operands as often as it takes one, all valid.
 
     Outputs are the golden model's. One that may say the same number in several ways is what the
-    RTL shows in the bench, which holds it to the golden model.
+    RTL shows in the bench, which holds it to the golden model. Of a unit that takes several cycles
+    for a set only `o_valid` counts: between results its outputs are what they happen to be.
     """
     ins, outs = fields(PlayerConfig(design.component, config, 1))
-    latency = design.component(config).latency
-    count = cycles + latency
-    total = RESET_CYCLES + count
+    unit = design.component(config)
+    latency, interval = unit.latency, unit.initiation_interval
+    total = RESET_CYCLES + cycles + latency
+    count = -(-(cycles + latency) // interval)
     given = unit_columns(ins, operands, count, seed)
     if any(f.weights for f in outs):
         answered = _simulated(design, config, given, count)
@@ -64,13 +66,23 @@ def unit_vectors(
         numbers = golden(design.golden, given, config) | {"o_valid": np.ones(count, np.int64)}
         answered = {f.name: to_bits(numbers[f.name], f) for f in outs if f.name in numbers}
 
+    if interval > 1:
+        answered = {"o_valid": answered["o_valid"]}
+
     def delayed(bits: Bits, by: int) -> Bits:
         return np.concatenate([np.zeros((by, bits.shape[1]), np.uint8), bits])[:total]
 
-    inputs = {f.name: delayed(to_bits(given[f.name], f), RESET_CYCLES) for f in ins}
+    def held(name: str, bits: Bits) -> Bits:
+        """Hold a set for its cycles; it is valid in the first."""
+        bits = bits.repeat(interval, axis=0)
+        if name in ("i_valid", "o_valid"):
+            bits[np.arange(len(bits)) % interval > 0] = 0
+        return bits
+
+    inputs = {f.name: delayed(held(f.name, to_bits(given[f.name], f)), RESET_CYCLES) for f in ins}
     inputs["rst"] = (np.arange(total) < RESET_CYCLES).astype(np.uint8)[:, None]
     first = RESET_CYCLES + latency
-    outputs = {name: delayed(bits, first) for name, bits in answered.items()}
+    outputs = {name: delayed(held(name, bits), first) for name, bits in answered.items()}
     return Vectors(inputs, outputs, first)
 
 

@@ -75,9 +75,9 @@ def workload(
 ) -> Workload:
     """Run the bench of a design on operands and take the vectors of sampled instances from it.
 
-    A function unit gets a new set of operands in every cycle, from its golden model; a stream unit
-    random beats without pauses. An engine or a core runs two products; the second is measured,
-    from its first beat to its last row.
+    A function unit gets operands as fast as it takes them, its golden model says what it shows; a
+    stream unit random beats without pauses. An engine or a core runs two products; the second is
+    measured, from its first beat to its last row.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def workload(
     if design.kind is Kind.FUNCTION_UNIT:
         vectors = unit_vectors(design, config, operands, UNIT_CYCLES, seed)
         done = vectors.cycles - vectors.first
-        operations = done * getattr(component, "macs_per_cycle", 1)
+        operations = round(done * getattr(component, "macs_per_cycle", 1))
         return Workload(f"{operands} operands, {done} cycles", done, operations, {(): vectors})
     if design.kind is Kind.STREAM_UNIT:
         return _stream_workload(design, config, modules, seed)
