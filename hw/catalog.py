@@ -29,6 +29,7 @@ from pe.encoders import (
     EntEncoder,
 )
 from pe.float_add import FloatAdder, FloatAdderConfig
+from pe.float_multiply import FloatMultiplier, FloatMultiplierConfig
 from pe.format_encoder import FormatEncoder, FormatEncoderConfig
 from pe.formats import FormatDecoder, FormatDecoderConfig
 from pe.hamming import HammingDot, HammingDotConfig
@@ -302,6 +303,15 @@ DESIGNS: dict[str, Design] = {
             golden="golden.float_add:add",
             source="IEEE 754-2019, addition",
             summary="sum of two floats, rounded to nearest even, subnormals included",
+        ),
+        Design(
+            name="float_multiplier",
+            kind=Kind.FUNCTION_UNIT,
+            config=FloatMultiplierConfig,
+            component=FloatMultiplier,
+            golden="golden.float_multiply:multiply",
+            source="IEEE 754-2019, multiplication",
+            summary="product of two floats, rounded to nearest even, subnormals included",
         ),
         Design(
             name="mx_dot",

@@ -900,6 +900,18 @@ MUTANTS = [
         settings=(("format", "e5m2"),),
     ),
     Mutant(
+        "float multiplier: a subnormal has the hidden bit",
+        "float_multiplier",
+        (Edit("float_multiplier", r"assign normal_a = .*;", "assign normal_a = 1'h1;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "float multiplier: ties are rounded up",
+        "float_multiplier",
+        (Edit("float_multiplier", r"\| floor\[0\];", "| 1'h1;"),),
+        RESULTS,
+    ),
+    Mutant(
         "mx_dot: infinity times zero is infinite",
         "mx_dot",
         (Edit("mx_product", r"(assign nan = \S+) \| .*;", r"\1;"),),
