@@ -13,6 +13,7 @@ from hw.core_config import GemmCoreConfig
 from hw.expert_router import ExpertRouter, ExpertRouterConfig
 from hw.gemm_core import GemmCore
 from hw.grouped import GroupedConfig, SystolicGrouped
+from hw.lut_engine import LutEngine, LutEngineConfig
 from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
 from pe.addition import Adder, AdderConfig, CompressorTree, CompressorTreeConfig
@@ -34,6 +35,8 @@ from pe.format_encoder import FormatEncoder, FormatEncoderConfig
 from pe.formats import FormatDecoder, FormatDecoderConfig
 from pe.hamming import HammingDot, HammingDotConfig
 from pe.l_mul import LMul, LMulConfig
+from pe.lut_builder import LutBuilder, LutBuilderConfig
+from pe.lut_pe import LutPe, LutPeConfig
 from pe.mac import MacConfig, MultiplyAdd
 from pe.mx import MxDot, MxDotConfig
 from pe.mx_accumulate import MxAccumulator, MxAccumulatorConfig
@@ -101,6 +104,7 @@ class Design:
 
 _MX = "OCP Microscaling Formats (MX) Specification 1.0"
 _SHIFT_ADD = "ShiftAddViT, arXiv 2306.06446"
+_LUT = "LUT-GEMM, arXiv 2206.09557; ShiftAddLLM, arXiv 2406.05981; FIGLUT, arXiv 2503.06862"
 _TPE = "HPCA 2025, Transformation in the Bit-weight Dimension of MACs"
 
 DESIGNS: dict[str, Design] = {
@@ -339,6 +343,33 @@ DESIGNS: dict[str, Design] = {
             golden="golden.attention:hamming_dot",
             source=f"{_SHIFT_ADD}; XNOR-Net, arXiv 1603.05279",
             summary="dot product of vectors of plus and minus one",
+        ),
+        Design(
+            name="lut_builder",
+            kind=Kind.FUNCTION_UNIT,
+            config=LutBuilderConfig,
+            component=LutBuilder,
+            golden="golden.lut:build",
+            source=_LUT,
+            summary="half a table of the sums of 4 or 8 activations under all signs",
+        ),
+        Design(
+            name="lut_pe",
+            kind=Kind.FUNCTION_UNIT,
+            config=LutPeConfig,
+            component=LutPe,
+            golden="golden.lut:read_accumulate",
+            source=_LUT,
+            summary="read-accumulate PE: look-up in half a table, negation, shift, sum",
+        ),
+        Design(
+            name="lut_engine",
+            kind=Kind.FUNCTION_UNIT,
+            config=LutEngineConfig,
+            component=LutEngine,
+            golden="golden.lut:engine",
+            source=_LUT,
+            summary="products of binary-coded weights by look-up: PEs that share a table",
         ),
         Design(
             name="systolic",

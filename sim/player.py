@@ -22,6 +22,10 @@ EXHAUSTIVE_BITS = 20
 """Operands of up to this many bits together are tried in all combinations."""
 
 
+STROBES = ("i_valid", "load")
+"""Inputs that say that there are operands."""
+
+
 class PlayerConfig(NamedTuple):
     """The unit under test, and how many sets of operands there are room for."""
 
@@ -161,9 +165,10 @@ class Player(Unit):
             stimulus.read_enable.eq(playing),
             offered.eq(stimulus.read_data),
         ]
-        if any(f.name == "i_valid" for f in inputs):
+        strobes = [getattr(unit, f.name) for f in inputs if f.name in STROBES]
+        if strobes:
             with m.If(~present):
-                m.d.comb += unit.i_valid.eq(0)
+                m.d.comb += [strobe.eq(0) for strobe in strobes]
 
         latency = unit_class(config).latency
         taken = delayed(m, "taken_line", Cat(present, read_index), latency)[-1]
