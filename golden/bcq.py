@@ -73,6 +73,46 @@ def encode(values: ArrayLike, scales: ArrayLike) -> Codes:
     return codes
 
 
+def fit(values: ArrayLike, bits: int, rounds: int = 10) -> Values:
+    """Scales for groups of values, each scale the mean of what those before it leave.
+
+    Then codes are chosen anew and the scales fitted to them by least squares, a few times over.
+
+    Parameters
+    ----------
+    values : real array, shape [..., group]
+        Finite.
+    bits : int
+        1 to 8.
+    rounds : int
+        How many times.
+
+    Returns
+    -------
+    float64 array, shape [..., bits]
+
+    Raises
+    ------
+    ValueError
+        If there are not 1 to 8 bits, or a value is not finite.
+    """
+    _check_bits(bits)
+    array = np.asarray(values, np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError("values: one of them is not finite")
+    rest = array
+    greedy = []
+    for _ in range(bits):
+        greedy.append(np.abs(rest).mean(axis=-1))
+        rest = rest - np.where(rest < 0, -1, 1) * greedy[-1][..., None]
+    scales: Values = np.stack(greedy, axis=-1)
+    for _ in range(rounds):
+        codes = encode(array, scales[..., None, :])
+        signs = 2.0 * (codes[..., None] >> np.arange(bits) & 1) - 1
+        scales = (np.linalg.pinv(signs) @ array[..., None])[..., 0]
+    return scales
+
+
 def of_integers(bits: int, step: float, zero: float) -> tuple[Values, float]:
     """Scales and offset that make codes plain integers: ``step * (code - zero)``.
 
@@ -87,10 +127,14 @@ def of_integers(bits: int, step: float, zero: float) -> tuple[Values, float]:
     ValueError
         If there are not 1 to 8 bits.
     """
-    if not 1 <= bits <= MOST_BITS:
-        raise ValueError(f"bits: {bits} is not in 1..{MOST_BITS}")
+    _check_bits(bits)
     scales: Values = step * np.exp2(np.arange(bits) - 1.0)
     return scales, step * ((2**bits - 1) / 2 - zero)
+
+
+def _check_bits(bits: int) -> None:
+    if not 1 <= bits <= MOST_BITS:
+        raise ValueError(f"bits: {bits} is not in 1..{MOST_BITS}")
 
 
 def _scales(scales: ArrayLike) -> Values:

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from golden.bcq import MOST_BITS
 from golden.formats import check_codes
-from golden.gemm import check_integer
+from golden.gemm import check_integer, wrap
 from golden.mac import multiply_accumulate
 
 MOST_TERMS = 3
@@ -184,23 +184,55 @@ def scale_codes(scales: ArrayLike, *, width_exponent: int, terms: int) -> Matrix
     ValueError
         If a scale is no such sum, or a parameter is not allowed.
     """
+    values = _integers("scales", scales)
+    codes = _nearest(values.astype(np.float64), width_exponent, terms)
+    wrong = values[_scales(codes, width_exponent) != values]
+    if wrong.size:
+        raise ValueError(
+            f"scales: {wrong[0]} is no sum of {terms} signed powers of two from 1 to "
+            f"2**{(1 << width_exponent) - 1}"
+        )
+    return codes
+
+
+def round_scales(scales: ArrayLike, *, width_exponent: int, terms: int) -> Matrix:
+    """Round real scales, in units of ``2**-F``, to what `scale_codes` has codes of.
+
+    Parameters
+    ----------
+    scales : real array, any shape
+        Finite.
+    width_exponent, terms : int
+        As `scale_codes` takes them.
+
+    Returns
+    -------
+    int64 array, same shape
+        A scale below half a unit becomes 0; one beyond the largest, the largest.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not allowed, or a scale is not finite.
+    """
+    values = np.asarray(scales, np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("scales: one of them is not finite")
+    return _scales(_nearest(values, width_exponent, terms), width_exponent)
+
+
+def _nearest(values: NDArray[np.float64], width_exponent: int, terms: int) -> Matrix:
+    """Codes [..., terms], each of the power nearest to what those before it leave."""
     check_integer("width_exponent", width_exponent, 1, 4)
     check_integer("terms", terms, 1, MOST_TERMS)
-    values = _integers("scales", scales)
-    top = (1 << width_exponent) - 1
-    powers = 1 << np.arange(top + 1)
+    powers = 2.0 ** np.arange(1 << width_exponent)
     rest = values
     codes = []
     for _ in range(terms):
         exponent = np.abs(np.abs(rest)[..., None] - powers).argmin(axis=-1)
-        there, negative = rest != 0, rest < 0
-        codes.append(np.where(there, exponent + (1 + 2 * negative << width_exponent), 0))
-        rest = rest - np.where(there, np.where(negative, -1, 1) << exponent, 0)
-    if rest.any():
-        wrong = values[rest != 0].flat[0]
-        raise ValueError(
-            f"scales: {wrong} is no sum of {terms} signed powers of two from 1 to 2**{top}"
-        )
+        flags = np.where(np.abs(rest) < 0.5, 0, 1 + 2 * (rest < 0))
+        codes.append(np.where(flags, exponent | flags << width_exponent, 0))
+        rest = rest - _scales(codes[-1][..., None], width_exponent)
     return np.stack(codes, axis=-1).astype(np.int64)
 
 
@@ -211,20 +243,28 @@ def _scales(codes: Matrix, width_exponent: int) -> Matrix:
     return found
 
 
-def build(x: ArrayLike, i_valid: ArrayLike, *, mu: int) -> dict[str, Matrix]:
+def build(
+    x: ArrayLike, i_valid: ArrayLike, *, mu: int, width: int = 8, least: bool = True
+) -> dict[str, Matrix]:
     """Time series of the half table of a builder, which keeps it until new activations come.
 
     Parameters
     ----------
     x : integer array, shape [t, mu]
     i_valid : array of 0 and 1, shape [t]
+    width : int
+        Bits of an activation.
+    least : bool
+        Entries hold the negative of the least activation; else those with it wrap.
 
     Returns
     -------
     dict
         ``"entries"``: int64 array [t, 2**(mu - 1)]; zeros before the first activations.
     """
-    return {"entries": _latest(half_table(np.reshape(x, (-1, mu))), np.asarray(i_valid))}
+    table = half_table(np.reshape(x, (-1, mu)))
+    table = wrap(table, width + (mu - 1).bit_length() + least, True)
+    return {"entries": _latest(table, np.asarray(i_valid))}
 
 
 def read_accumulate(

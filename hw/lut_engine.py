@@ -14,12 +14,11 @@ Sources: H. You et al., "ShiftAddLLM", arXiv 2406.05981, for the layouts; G. Par
 arXiv 2503.06862, for a half table in flip-flops that many units share.
 """
 
-from typing import Any
-
-from amaranth.hdl import Const, Module, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
+from hw.chain import Chain, ChainConfig, Link
 from pe.config import choice, integer
 from pe.lut_builder import LutBuilder, LutBuilderConfig
 from pe.lut_pe import LutCell, LutCellShape, LutPeConfig, code_width, greatest_shift, scaled, total
@@ -71,6 +70,7 @@ class LutEngineConfig(LutPeConfig):
 
     @property
     def cell(self) -> LutCellShape:
+        """What goes through the cell of a PE; it scales only what the table does not."""
         terms = self.terms if self.layout == BLOCK else 0
         return LutCellShape(
             self.mu, self.builder.entry_shape, terms, self.width_exponent, self.width_acc
@@ -155,6 +155,7 @@ class LutEngine(Unit):
         m = Module()
         config = self.config
         builder = place(m, platform, "builder", LutBuilder, config.builder)
+        pes = place(m, platform, "pes", Chain, _pes(config.rows, config.cell))
         valid = Signal()
         anew = Signal(init=1)
         loaded = Signal()
@@ -164,36 +165,56 @@ class LutEngine(Unit):
             self.o_valid.eq(valid),
             loaded.eq(self.load),
         ]
-        m.d.comb += builder.i_valid.eq(loaded)
-        scale = Signal(self.scale.shape(), reset_less=True)
+        m.d.comb += [
+            builder.i_valid.eq(loaded),
+            pes.entries.eq(builder.entries),
+            pes.i_key.eq(self.key),
+            pes.valid.eq(valid),
+            pes.anew.eq(anew),
+            self.sum.eq(pes.o_sum),
+        ]
+        scales = Value.cast(self.scale)
+        width = len(scales) // config.scales
+        if config.layout == BLOCK:
+            held = Signal(len(scales), name="scale_reg", reset_less=True)
+            m.d.sync += held.eq(scales)
+            of_rows = (
+                held.word_select(n // config.rows_per_scale, width) for n in range(config.rows)
+            )
+            m.d.comb += pes.i_scale.eq(Cat(of_rows))
         for j in range(config.mu):
-            product = Signal(config.scaled_shape, name=f"product_{j}", reset_less=True)
-            m.d.comb += builder.x[j].eq(product)
             x: Value = self.x[j]
             if config.layout == COLUMN:
+                codes = scales.word_select(j, width)
                 words = [
-                    scaled(m, f"x_{j}_{t}", x, code, Const(0))
-                    for t, code in enumerate(self._codes(self.scale, j))
+                    scaled(
+                        m, f"x_{j}_{t}", x, codes.word_select(t, width // config.terms), Const(0)
+                    )
+                    for t in range(config.terms)
                 ]
-                x = total(m, f"x_{j}", len(product), words)
+                x = total(m, f"x_{j}", config.scaled_shape.width, words)
+            product = Signal(config.scaled_shape, name=f"product_{j}", reset_less=True)
             m.d.sync += product.eq(x)
-        for n in range(config.rows):
-            cell = place(m, platform, f"cell_{n}", LutCell, config.cell)
-            m.d.comb += [
-                cell.entries.eq(builder.entries),
-                cell.i_key.eq(self.key[n]),
-                cell.valid.eq(valid),
-                cell.anew.eq(anew),
-                self.sum[n].eq(cell.o_sum),
-            ]
-            if config.layout == BLOCK:
-                codes = self._codes(scale, n // config.rows_per_scale)
-                m.d.comb += [cell.scale[t].eq(code) for t, code in enumerate(codes)]
-        if config.layout == BLOCK:
-            m.d.sync += scale.eq(self.scale)
+            m.d.comb += builder.x[j].eq(product)
         return m
 
-    def _codes(self, scale: Any, index: int) -> list[Value]:
-        """Codes of the terms of a scale, of several side by side."""
-        terms = self.config.terms
-        return [scale[index * terms + t] for t in range(terms)]
+
+def _pes(rows: int, shape: LutCellShape) -> ChainConfig:
+    """The cells of all PEs, side by side."""
+    scale = (("i_scale", Link.LANE),) if shape.terms else ()
+    return ChainConfig(
+        name=shape.name.replace("cell", f"cells_{rows}"),
+        summary="read-accumulate PEs that share a table",
+        instance="row",
+        unit_class=LutCell,
+        unit_config=shape,
+        count=rows,
+        links=(
+            ("entries", Link.BROADCAST),
+            ("i_key", Link.LANE),
+            *scale,
+            ("valid", Link.BROADCAST),
+            ("anew", Link.BROADCAST),
+            ("o_sum", Link.LANE),
+        ),
+    )

@@ -83,6 +83,7 @@ class LutBuilder(Unit):
     entries : Out, an array of 2**(mu - 1) entries, signed width + log2(mu) + least
         Entry i is the sum of all ``x[j]``, plus where bit j of i is set, else minus, the last one
         minus. It is zero after reset, and stays until it is that of other activations.
+        Without `least`, entries wrap where the least activation occurs nonetheless.
     """
 
     config: LutBuilderConfig

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data
-from amaranth.lib.wiring import In, Member, Out
+from amaranth.lib.wiring import In, Out
 
 from pe.adders import BRENT_KUNG, add
 from pe.config import Config, integer
@@ -125,10 +125,9 @@ class LutCellShape(NamedTuple):
         return data.ArrayLayout(self.entry, 1 << (self.mu - 1))
 
     @property
-    def scale_members(self) -> dict[str, Member]:
-        """Port of a scale's terms, if there are any."""
-        layout = data.ArrayLayout(unsigned(code_width(self.width_exponent)), self.terms)
-        return {"scale": In(layout)} if self.terms else {}
+    def scale_width(self) -> int:
+        """Bits of a scale."""
+        return self.terms * code_width(self.width_exponent)
 
     @property
     def name(self) -> str:
@@ -144,8 +143,8 @@ class LutCell(Unit):
     entries : In, an array of 2**(mu - 1) entries
     i_key : In(mu)
         Registered here; all other inputs come a cycle later.
-    scale : In, an array of codes
-        Of each term, where there are any.
+    i_scale : In
+        Codes of all terms, the first in the low bits, where there are any.
     valid : In(1)
         There was a key.
     anew : In(1)
@@ -163,7 +162,7 @@ class LutCell(Unit):
             {
                 "entries": In(config.table),
                 "i_key": In(config.mu),
-                **config.scale_members,
+                **({"i_scale": In(config.scale_width)} if config.terms else {}),
                 "valid": In(1),
                 "anew": In(1),
                 "o_sum": Out(signed(config.width_acc)),
@@ -190,8 +189,10 @@ class LutCell(Unit):
             m.d.comb += hit.eq((index == i) & self.valid)
             chosen = chosen | self.entries[i].as_unsigned() & hit.replicate(len(found))
         m.d.comb += found.eq(chosen)
+        width = code_width(config.width_exponent)
         words = [
-            scaled(m, f"term_{t}", found, self.scale[t], top) for t in range(config.terms)
+            scaled(m, f"term_{t}", found, self.i_scale.word_select(t, width), top)
+            for t in range(config.terms)
         ] or [negated(m, "word", found, top)]
         m.d.sync += running.eq(total(m, "word", config.width_acc, words, addend))
         return m
@@ -267,12 +268,13 @@ class LutPe(Unit):
     latency = 2
 
     def __init__(self, config: LutPeConfig) -> None:
+        scale = data.ArrayLayout(unsigned(code_width(config.width_exponent)), config.terms)
         super().__init__(
             config,
             {
                 "entries": In(config.cell.table),
                 "key": In(config.mu),
-                **config.cell.scale_members,
+                **({"scale": In(scale)} if config.terms else {}),
                 "clear": In(1),
                 "i_valid": In(1),
                 "sum": Out(signed(config.width_acc)),
@@ -290,7 +292,7 @@ class LutPe(Unit):
         step = place(m, platform, "step", LutCell, self.config.cell)
         valid = Signal()
         anew = Signal(init=1)
-        entries = Signal(self.config.cell.table, reset_less=True)
+        entries = Signal(self.config.cell.table, name="entries_reg", reset_less=True)
         m.d.sync += [
             entries.eq(self.entries),
             valid.eq(self.i_valid),
@@ -305,7 +307,7 @@ class LutPe(Unit):
             self.sum.eq(step.o_sum),
         ]
         if self.config.terms:
-            scale = Signal(step.scale.shape(), reset_less=True)
+            scale = Signal(len(step.i_scale), name="scale_reg", reset_less=True)
             m.d.sync += scale.eq(self.scale)
-            m.d.comb += step.scale.eq(scale)
+            m.d.comb += step.i_scale.eq(scale)
         return m

@@ -11,9 +11,12 @@ import numpy as np
 
 from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission
+from hw.lut_engine import LutEngine
 from pe.aligner import ActivationAligner
 from pe.config import Config, parameters
 from pe.float_add import FloatAdder
+from pe.lut_builder import LutBuilder
+from pe.lut_pe import LutPe
 from pe.mx import MxDot
 from pe.mx_accumulate import MxAccumulator
 from pe.mx_scale import MxScale
@@ -38,6 +41,9 @@ UNPROVED = {
     ExactW4A16Pe,
     FloatAdder,
     FloatW4A16Pe,
+    LutBuilder,
+    LutEngine,
+    LutPe,
     MxAccumulator,
     MxDot,
     MxScale,

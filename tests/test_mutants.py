@@ -1152,6 +1152,75 @@ MUTANTS = [
         (Edit("binary_threshold", r"assign i_ready = .*;", "assign i_ready = ~|full;"),),
         CYCLES,
     ),
+    Mutant(
+        "table: an entry differs by an activation, not by twice one",
+        "lut_builder",
+        (Edit("lut_builder", r"(assign entry_4 = .*)\{ x_1, 1'h0 \}", r"\1x_1"),),
+        RESULTS,
+    ),
+    Mutant(
+        "look-up: where the top bit is set the key is not inverted",
+        "lut_pe",
+        (Edit("lut_cell", r"assign index = .*;", "assign index = key[2:0];"),),
+        RESULTS,
+    ),
+    Mutant(
+        "look-up: a scale's sign does not count",
+        "lut_pe",
+        (Edit("lut_cell", r"assign term_1_flips = .*;", "assign term_1_flips = key[7];"),),
+        RESULTS,
+        settings=(("mu", 8), ("terms", 2)),
+    ),
+    Mutant(
+        "look-up: a term of no power is one",
+        "lut_pe",
+        (Edit("lut_cell", r"i_scale\[2\] \? found : .*;", "found;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "look-up: zeros come in behind a negated entry",
+        "lut_pe",
+        (
+            Edit(
+                "lut_cell",
+                r"\{ term_0_by_1, term_0_flips, term_0_flips \}",
+                "{ term_0_by_1, 2'h0 }",
+            ),
+        ),
+        RESULTS,
+    ),
+    Mutant(
+        "look-up engine: the table takes activations that are not loaded",
+        "lut_engine",
+        (Edit("lut_engine", r"<= load;", "<= 1'h1;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "look-up engine: a table comes a cycle late",
+        "lut_engine",
+        (
+            Edit(
+                "lut_builder",
+                r"(else valid <= )i_valid;",
+                r"\1late; reg late; always @(posedge clk) late <= i_valid;",
+            ),
+        ),
+        RESULTS,
+    ),
+    Mutant(
+        "look-up engine: all rows take the first scale",
+        "lut_engine",
+        (Edit("lut_cells", r"\.i_scale\(i_scale\[i \* ", ".i_scale(i_scale[0 * "),),
+        RESULTS,
+        settings=(("layout", "block"), ("rows", 2), ("terms", 2)),
+    ),
+    Mutant(
+        "look-up engine: the sums never start anew",
+        "lut_engine",
+        (Edit("lut_engine", r"else anew <= .*;", "else anew <= 1'h0;"),),
+        RESULTS,
+        settings=(("layout", "block"), ("rows", 2), ("terms", 2)),
+    ),
 ]
 
 
