@@ -38,7 +38,7 @@ class LutEngineConfig(LutPeConfig):
     terms: int = integer("signed powers of two of a scale", 1, 3, default=1)
     rows: int = integer("PEs that share the table: rows of weights", 1, 256, default=8)
     layout: str = choice(
-        "scales: of each column, or of blocks of rows", lambda: LAYOUTS, default=COLUMN
+        "scales: of each column, or of blocks of rows", lambda: LAYOUTS, default=BLOCK
     )
     rows_per_scale: int = integer("rows of a block; 1 in layout column", 1, 256, default=1)
 

@@ -1,8 +1,8 @@
 """Validated, frozen parameters of a generator.
 
 A config is a frozen dataclass of plain integers, booleans, names and other configs. Each field is
-declared with `integer`, `flag`, `choice` or `nested`, which also carry what `rtloom describe`
-prints; `Config.__post_init__` holds every value to its declaration.
+declared with `integer`, `one_of`, `flag`, `choice` or `nested`, which also carry what
+`rtloom describe` prints; `Config.__post_init__` holds every value to its declaration.
 """
 
 import dataclasses
@@ -25,6 +25,12 @@ def integer(doc: str, minimum: int, maximum: int, default: int | None = None) ->
     if default is None:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def one_of(doc: str, values: tuple[int, ...], default: int) -> Any:
+    """Declare an integer field that holds one of a few values, in increasing order."""
+    metadata = {"doc": doc, "type": int, "minimum": values[0], "maximum": values[-1]}
+    return dataclasses.field(default=default, metadata=metadata | {"values": values})
 
 
 def flag(doc: str, default: bool) -> Any:
@@ -52,7 +58,7 @@ def same_as(config: "type[Config]", name: str, default: Any) -> Any:
 @dataclass_transform(
     frozen_default=True,
     kw_only_default=True,
-    field_specifiers=(integer, flag, choice, nested, same_as),
+    field_specifiers=(integer, one_of, flag, choice, nested, same_as),
 )
 class Config:
     """Base of all configs: subclasses become frozen, keyword-only dataclasses.
@@ -119,6 +125,8 @@ def parameters(config: Config) -> list[tuple[str, dataclasses.Field[Any], Any]]:
 def allowed_text(field: dataclasses.Field[Any]) -> str:
     """Say in words what a field may hold."""
     metadata = field.metadata
+    if "values" in metadata:
+        return ", ".join(map(str, metadata["values"]))
     if metadata["type"] is int:
         return f"{metadata['minimum']}..{metadata['maximum']}"
     if metadata["type"] is bool:
@@ -136,6 +144,8 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     elif expected is int:
         if type(value) is not int:
             raise ValueError(f"{field.name}: {value!r} is not an integer in {allowed_text(field)}")
+        if value not in field.metadata.get("values", (value,)):
+            raise ValueError(f"{field.name}: {value} is not one of {allowed_text(field)}")
         if not field.metadata["minimum"] <= value <= field.metadata["maximum"]:
             raise ValueError(f"{field.name}: {value} is not in {allowed_text(field)}")
     elif type(value) is not expected:

@@ -14,22 +14,11 @@ from amaranth.hdl import Module, Shape, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from pe.config import Config, flag, integer
+from pe.config import Config, flag, integer, one_of
 from pe.unit import Unit
 
 SIZES = (4, 8)
-
-
-def check_size(mu: int) -> None:
-    """Refuse a table of another number of activations.
-
-    Raises
-    ------
-    ValueError
-        Naming those that there are.
-    """
-    if mu not in SIZES:
-        raise ValueError(f"mu: {mu!r} is not one of {', '.join(map(str, SIZES))}")
+"""Activations that a table may have."""
 
 
 def entry_shape(mu: int, width: int, least: bool = True) -> Shape:
@@ -46,13 +35,9 @@ def entry_shape(mu: int, width: int, least: bool = True) -> Shape:
 class LutBuilderConfig(Config):
     """Activations of a table."""
 
-    mu: int = integer("activations of a table: 4 or 8", min(SIZES), max(SIZES), default=4)
+    mu: int = one_of("activations of a table", SIZES, default=4)
     width: int = integer("bits of an activation, signed", 2, 40, default=8)
     least: bool = flag("the least number of so many bits occurs", default=True)
-
-    def __post_init__(self) -> None:
-        check_size(self.mu)
-        super().__post_init__()
 
     @property
     def entries(self) -> int:

@@ -15,9 +15,9 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from pe.adders import BRENT_KUNG, add
-from pe.config import Config, integer
+from pe.config import Config, integer, same_as
 from pe.heap import BitHeap
-from pe.lut_builder import SIZES, check_size, entry_shape
+from pe.lut_builder import LutBuilderConfig, entry_shape
 from pe.share import place
 from pe.unit import Unit
 
@@ -201,7 +201,7 @@ class LutCell(Unit):
 class LutPeConfig(Config):
     """Table, scale and sum of a read-accumulate PE."""
 
-    mu: int = integer("activations of a table: 4 or 8", min(SIZES), max(SIZES), default=4)
+    mu: int = same_as(LutBuilderConfig, "mu", default=4)
     width_a: int = integer("bits of an activation, signed", 2, 16, default=8)
     terms: int = integer("signed powers of two of a scale; 0: no scale", 0, 3, default=1)
     width_exponent: int = integer("bits of a term's shift", 1, 4, default=2)
@@ -209,7 +209,6 @@ class LutPeConfig(Config):
     k_max: int = integer("largest K that must not overflow", 1, 1 << 31, default=128)
 
     def __post_init__(self) -> None:
-        check_size(self.mu)
         super().__post_init__()
         if self.width_acc > 63:
             raise ValueError(

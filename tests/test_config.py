@@ -120,7 +120,8 @@ def test_another_config_has_another_name(name: str) -> None:
                 continue
             if field.metadata["type"] is int and key != "k_max":  # it bounds use, not hardware
                 least = 60 if key == "width_acc" else field.metadata["minimum"]
-                value = least + 1 if least == default else least
+                second = field.metadata.get("values", (least, least + 1))[1]
+                value = second if least == default else least
                 configs.add(config_of(DESIGNS[name], pe=pe, **{key: value}))
     names = {config.name for config in configs}
     assert len(names) == len(configs)

@@ -154,7 +154,14 @@ def test_a_flat_engine_is_not_claimed(tmp_path: Path) -> None:
     assert not proof.proved and "flat" in proof.result
 
 
-@pytest.mark.parametrize("name", [n for n in UNITS if hasattr(DESIGNS[n].config(), "terms")])
+WITH_TERMS = [
+    name
+    for name in UNITS
+    if hasattr(DESIGNS[name].config(), "terms") and DESIGNS[name].component not in UNPROVED
+]
+
+
+@pytest.mark.parametrize("name", WITH_TERMS)
 def test_large_operands(name: str) -> None:
     design, config, _ = emitted(name, width_a=16, width_b=16, width_acc=40, terms=2)
     (proof,) = prove(design, config)

@@ -1212,14 +1212,14 @@ MUTANTS = [
         "lut_engine",
         (Edit("lut_cells", r"\.i_scale\(i_scale\[i \* ", ".i_scale(i_scale[0 * "),),
         RESULTS,
-        settings=(("layout", "block"), ("rows", 2), ("terms", 2)),
+        settings=(("rows", 2), ("terms", 2)),
     ),
     Mutant(
         "look-up engine: the sums never start anew",
         "lut_engine",
         (Edit("lut_engine", r"else anew <= .*;", "else anew <= 1'h0;"),),
         RESULTS,
-        settings=(("layout", "block"), ("rows", 2), ("terms", 2)),
+        settings=(("rows", 2), ("terms", 2)),
     ),
 ]
 

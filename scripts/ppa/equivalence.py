@@ -286,13 +286,18 @@ def _same_machine(rtl: Machine, mapped: Machine, seconds: float) -> str:
     )
 
 
+_BIT = re.compile(r"(.*?)(?:\[(\d+)\])?")
+
+
 def _registers(machine: Machine) -> dict[str, list[int]]:
     """Return the places of the bits of each register, low bit first, by its name."""
     named: dict[str, dict[int, int]] = {}
     for place, aliases in enumerate(machine.aliases):
         for alias in aliases:
-            stem, _, index = alias.removesuffix("]").partition("[")
-            named.setdefault(stem, {})[int(index or 0)] = place
+            match = _BIT.fullmatch(alias)
+            assert match
+            stem, index = match.groups("0")
+            named.setdefault(stem, {})[int(index)] = place
     found: dict[str, list[int]] = {}
     left = set(range(len(machine.state)))
     for stem, bits in sorted(named.items(), key=lambda item: (-len(item[1]), item[0])):
