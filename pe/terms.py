@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 from pe.config import Config, choice
 from pe.encoders import CSD, digits, paired_csd_digits
 from pe.formats import FORMATS, Fixed, Float, Format, Powers, Specials, special
+from pe.mx import largest_integer
 from pe.unit import Unit
 
 
@@ -37,13 +38,9 @@ TERM_FORMATS = {
 
 def largest_number(found: Fixed | Float | Powers) -> int:
     """Return the largest magnitude of a finite number, in units of the least one above zero."""
-    match found:
-        case Fixed():
-            return 1 << (found.width - 1)
-        case Powers():
-            return found.terms << found.term.largest_shift
-    exponent, mantissa = divmod(found.largest, 1 << found.mantissa)
-    return (1 << found.mantissa | mantissa) << (exponent - 1)
+    if isinstance(found, Powers):
+        return found.terms << found.term.largest_shift
+    return largest_integer(found)
 
 
 def most_terms(found: Fixed | Float | Powers) -> int:
@@ -123,11 +120,11 @@ class TermEncoder(Unit):
     -------
     a : In(width)
         A code.
-    shift : Out(terms * shift_bits)
+    shift : Out(most_terms * shift_bits)
         Exponents, that of the first term in the low bits; 0 where there is no term.
-    negative, nonzero : Out(terms)
+    negative, nonzero : Out(most_terms)
         Bit i: term i is below zero; there is a term i.
-    last : Out(terms)
+    last : Out(most_terms)
         One bit: the last term, of zero the first.
     nonfinite : Out(1)
         The code is NaN or infinity, and has no terms.
@@ -226,9 +223,8 @@ def _packed(m: Module, found: list[_Term], count: int) -> list[_Term]:
     width = max(len(term.exponent) for term in found)
     slots = []
     for i in range(count):
-        picks = [
-            (choice[i], term) for choice, term in zip(chosen, found, strict=True) if i < len(choice)
-        ]
+        # Before term i there are no i others.
+        picks = [(choice[i], term) for choice, term in zip(chosen[i:], found[i:], strict=True)]
         exponent = [
             Cat(pick & term.exponent[bit] for pick, term in picks if bit < len(term.exponent)).any()
             for bit in range(width)

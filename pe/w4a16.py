@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""PEs of a float activation and a 4-bit integer weight, with registered operands.
+"""PEs of a float activation and a 4-bit integer weight.
 
 exact
     The significand times the weight is shifted by the exponent and added to an integer, on the

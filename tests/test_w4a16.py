@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from circuits import Circuit, machines, run
 from evaluation import Column
 from helpers import SEED, config_of, random_generator
 
@@ -18,7 +19,9 @@ from hw.catalog import DESIGNS, Design
 from hw.emit import emit
 from pe.aligner import ActivationAlignerConfig
 from pe.config import Config
-from pe.w4a16 import ExactW4A16Config, FloatW4A16Config
+from pe.unit import Unit
+from pe.w4a16 import ExactW4A16Config, ExactW4A16Pe, FloatW4A16Config, FloatW4A16Pe
+from scripts.ppa.aig import pack
 from sim.runner import lint
 from sim.simulate import build_emission, player_emission, run_operands
 
@@ -50,26 +53,15 @@ def groups() -> tuple[Column, Column]:
     return a, b
 
 
-def in_parts(given: dict[str, Column]) -> list[dict[str, Column]]:
-    """Cut columns where groups end."""
-    count = len(given["a"])
-    return [{n: c[i : i + PART] for n, c in given.items()} for i in range(0, count, PART)]
-
-
-def pairs() -> list[dict[str, Column]]:
-    """All activations times all weights."""
-    a, b = (x.ravel() for x in np.meshgrid(CODES, WEIGHTS))
-    one = np.ones_like(a)
-    return in_parts({"a": a, "b": b, "clear": one, "last": one, "i_valid": one})
-
-
 def streams() -> list[dict[str, Column]]:
-    """All groups one after the other."""
+    """All groups one after the other, in parts that end where a group does."""
     a, b = groups()
     place = np.tile(np.arange(K), GROUPS)
     columns = {"a": a.ravel(), "b": b.ravel(), "clear": place == 0, "last": place == K - 1}
     given = {name: column.astype(np.int64) for name, column in columns.items()}
-    return in_parts(given | {"i_valid": np.ones(len(place), np.int64)})
+    given["i_valid"] = np.ones(len(place), np.int64)
+    starts = range(0, len(place), PART)
+    return [{n: column[i : i + PART] for n, column in given.items()} for i in starts]
 
 
 def play(design: Design, config: Config, parts: list[dict[str, Column]], folder: Path) -> None:
@@ -200,16 +192,43 @@ def test_float_sums_are_those_of_numpy() -> None:
 # The hardware.
 
 
+@pytest.mark.parametrize("digits", ["exact", "bits", "ent"])
+def test_every_product(digits: str, tmp_path: Path) -> None:
+    """All activations times all weights, 2^17 sums of one product side by side."""
+    unit: Unit
+    if digits == "exact":
+        unit = ExactW4A16Pe(ExactW4A16Config(k_max=1))
+    else:
+        unit = FloatW4A16Pe(FloatW4A16Config(digits=digits))
+    ports = {name: getattr(unit, name) for name in unit.signature.members}
+    inputs = [ports.pop(name) for name in ("a", "b", "clear", "last", "i_valid")]
+    (machine,) = machines([Circuit(unit, inputs, list(ports.values()))], tmp_path)
+    for weights in WEIGHTS.reshape(-1, 2):
+        a, b = (x.ravel() for x in np.meshgrid(CODES, weights))
+        one = np.ones_like(a)
+        given = {"a": a, "b": b, "clear": one, "last": one, "i_valid": one}
+        expected = {"o_last": one, "o_valid": one}
+        if digits == "exact":
+            expected |= golden.accumulate_exact(**given, width_acc=44)
+        else:
+            expected |= golden.accumulate_floats(**given, format="fp16", digits=digits)
+        operands = {port.name: pack(given[port.name], len(port)) for port in inputs}
+        shown = run(machine, [operands] + [{"a": operands["a"]}] * unit.latency)[-1]
+        for name, port in ports.items():
+            wanted = pack(expected[name], len(port))
+            assert all(np.array_equal(x, y) for x, y in zip(shown[name], wanted, strict=True)), name
+
+
 def test_exact_pe(tmp_path: Path) -> None:
-    """All products, and 10^4 groups."""
-    parts = [*pairs(), *streams()]
+    """10^4 groups."""
+    parts = streams()
     play(DESIGNS["exact_w4a16_pe"], ExactW4A16Config(), [*parts, with_bubbles(parts[-2])], tmp_path)
 
 
 def test_float_pe(tmp_path: Path) -> None:
-    """All products, and groups."""
-    parts = [*pairs(), streams()[0]]
-    play(DESIGNS["float_w4a16_pe"], FloatW4A16Config(), [*parts, with_bubbles(parts[-1])], tmp_path)
+    """Groups."""
+    first, *_ = streams()
+    play(DESIGNS["float_w4a16_pe"], FloatW4A16Config(), [first, with_bubbles(first)], tmp_path)
 
 
 def test_aligner_and_an_integer_pe(tmp_path: Path) -> None:
