@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from golden.bcq import decode, encode, of_integers
+from golden.bcq import decode, encode, fit, of_integers
 
 
 def test_every_code_of_a_group() -> None:
@@ -37,6 +37,24 @@ def test_integers_are_a_special_case(bits: int) -> None:
     assert np.array_equal(decode(codes, scales) + offset, 0.25 * (codes - 3))
 
 
+def error(values: np.ndarray, bits: int, rounds: int) -> float:
+    scales = fit(values, bits, rounds)
+    assert scales.shape == (*values.shape[:-1], bits)
+    found = decode(encode(values, scales[..., None, :]), scales[..., None, :])
+    return float(np.linalg.norm(found - values) / np.linalg.norm(values))
+
+
+def test_fit() -> None:
+    """The mean magnitude for one bit; more bits and more rounds come nearer."""
+    values = np.random.default_rng(1).normal(size=(20, 64))
+    assert np.allclose(fit(values, 1)[:, 0], np.abs(values).mean(axis=1))
+    greedy, better = ([error(values, bits, n) for bits in range(1, 5)] for n in (0, 10))
+    assert greedy == sorted(greedy, reverse=True) and better == sorted(better, reverse=True)
+    assert all(x < y for x, y in zip(better[1:], greedy[1:], strict=True))
+    exact = decode(np.arange(8), [0.5, 2.0, 4.0])
+    assert error(exact, 3, 10) == pytest.approx(0, abs=1e-12)
+
+
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r"^scales: shape \(0,\) is not \[\.\.\., bits\]"):
         decode([0], [])
@@ -48,3 +66,7 @@ def test_bad_input() -> None:
         encode([np.nan], [1.0])
     with pytest.raises(ValueError, match=r"^bits: 9 is not in 1\.\.8$"):
         of_integers(9, 1.0, 0)
+    with pytest.raises(ValueError, match=r"^bits: 0 is not in 1\.\.8$"):
+        fit([1.0], 0)
+    with pytest.raises(ValueError, match=r"^values: one of them is not finite$"):
+        fit([np.nan], 1)
