@@ -1,9 +1,9 @@
 # amaranth: UnusedElaboratable=no
-# amaranth: UnusedElaboratable=no
 """Bench of every function unit: operands back to back, each result and its cycle checked.
 
 Units with up to 2**20 combinations of operands are tried on all of them; others, and units that
-remember operands, on random sets in which the extremes of each operand are well represented.
+remember operands, on random sets in which the extremes of each operand are well represented. A
+unit that does not take every word at its ports has a function that draws its operands.
 """
 
 import importlib
@@ -25,7 +25,11 @@ from sim.player import PlayerConfig, PortField, fields, is_exhaustive, sets
 
 RESET_CYCLES = 3
 
-Column = npt.NDArray[np.int64]
+Column = npt.NDArray[Any]
+"""Numbers of a port: int64, or Python integers where those are too narrow."""
+
+WIDE = 64
+"""Ports of so many bits hold Python integers."""
 
 
 def bounds(field: PortField) -> tuple[int, int]:
@@ -48,6 +52,9 @@ def stimuli(inputs: list[PortField], count: int, seed: int) -> tuple[dict[str, C
     rng = np.random.default_rng(seed)
     for f in inputs:
         low, high = bounds(f)
+        if f.width >= WIDE:
+            columns[f.name] = _column(_wide(rng, count, f), f)
+            continue
         values = rng.integers(low, high, (count, f.lanes), endpoint=True, dtype=np.int64)
         if f.width > 1:
             chosen = rng.random(values.shape) < 0.2
@@ -55,10 +62,28 @@ def stimuli(inputs: list[PortField], count: int, seed: int) -> tuple[dict[str, C
             values[chosen] = rng.choice(corners, int(chosen.sum()))
         columns[f.name] = _column(values, f)
     operands = [f for f in inputs if f.width > 1]
-    extremes = np.array(list(itertools.product(*(bounds(f) for f in operands))), np.int64)
+    extremes = np.array(list(itertools.product(*(bounds(f) for f in operands))), object)
     for f, column in zip(operands, extremes.T, strict=True):
         columns[f.name][: len(column)].T[:] = column
     return columns, False
+
+
+def drawn(
+    path: str, config: Any, inputs: list[PortField], count: int, seed: int
+) -> dict[str, Column]:
+    """Return the columns that a unit's own function draws, the others as `stimuli` does."""
+    chosen: dict[str, Column] = _call(path, config, count, seed)
+    others = [f for f in inputs if f.name not in chosen]
+    rng = np.random.default_rng(seed)
+    for f in others:
+        chosen[f.name] = _column(_wide(rng, count, f), f)
+    return {f.name: chosen[f.name] for f in inputs}
+
+
+def _wide(rng: np.random.Generator, count: int, field: PortField) -> Column:
+    """Return uniform numbers [count, lanes] of any width."""
+    bits = rng.integers(0, 2, (count * field.lanes, field.width), dtype=np.uint8)
+    return to_numbers(bits, field._replace(lanes=1, weights=())).reshape(count, field.lanes)
 
 
 def _column(values: Column, field: PortField) -> Column:
@@ -67,7 +92,13 @@ def _column(values: Column, field: PortField) -> Column:
 
 def to_bits(column: Column, field: PortField) -> npt.NDArray[np.uint8]:
     """Return the bits [sets, bits] of the numbers at a port, the low one first."""
-    octets = np.ascontiguousarray(column).astype("<i8").view(np.uint8).reshape(-1, 8)
+    if field.width >= WIDE:
+        size, low = -(-field.width // 8), (1 << field.width) - 1
+        texts = (int(number) & low for number in column.ravel())
+        packed = b"".join(number.to_bytes(size, "little") for number in texts)
+        octets = np.frombuffer(packed, np.uint8).reshape(-1, size)
+    else:
+        octets = np.ascontiguousarray(column).astype("<i8").view(np.uint8).reshape(-1, 8)
     bits = np.unpackbits(octets, axis=1, count=field.width, bitorder="little")
     return bits.reshape(len(column), field.bits)
 
@@ -93,6 +124,13 @@ def from_words(
 
 def to_numbers(bits: npt.NDArray[np.uint8], field: PortField) -> Column:
     """Return what the bits of an output add up to, [sets] or [sets, lanes]."""
+    if field.width >= WIDE and not field.weights:
+        octets = np.packbits(bits.reshape(-1, field.width), axis=1, bitorder="little")
+        sign = 1 << field.width
+        numbers = [int.from_bytes(row.tobytes(), "little") for row in octets]
+        signs = [sign if field.signed and 2 * n >= sign else 0 for n in numbers]
+        wide = np.array(numbers, object) - np.array(signs, object)
+        return _column(wide.reshape(len(bits), field.lanes), field)
     weights = np.array(field.weights or range(field.width), np.int64)
     lanes = bits.astype(np.int64).reshape(len(bits), field.lanes, len(weights))
     return _column(wrap((lanes << weights).sum(axis=2), field.width, field.signed), field)
@@ -100,12 +138,22 @@ def to_numbers(bits: npt.NDArray[np.uint8], field: PortField) -> Column:
 
 def golden(path: str, operands: dict[str, Column], config: Any) -> dict[str, Column]:
     """Call a golden model with the operands and the parameters that it asks for."""
+    result: dict[str, Column] = _call(path, config, **operands)
+    return result
+
+
+def _call(path: str, config: Any, *arguments: Any, **operands: Any) -> Any:
+    """Call a function by its import path; parameters of the config go by keyword."""
     module, _, name = path.partition(":")
     function = getattr(importlib.import_module(module), name)
     wanted = inspect.signature(function).parameters.values()
     keywords = {p.name: getattr(config, p.name) for p in wanted if p.kind is p.KEYWORD_ONLY}
-    result: dict[str, Column] = function(**operands, **keywords)
-    return result
+    return function(*arguments, **operands, **keywords)
+
+
+def _text(value: Any) -> str:
+    """Show a number, or the numbers of all lanes."""
+    return str(np.asarray(value).tolist())
 
 
 @cocotb.test()
@@ -118,7 +166,12 @@ async def operands(dut: Any) -> None:
     latency = unit.latency
     depth: int = job.options["depth"]
     inputs, outputs = fields(PlayerConfig(design.component, config, depth))
-    columns, exhaustive = (given, False) if given else stimuli(inputs, depth, job.seed)
+    columns: dict[str, Column] = given
+    exhaustive = False
+    if not given and design.operands:
+        columns = drawn(design.operands, config, inputs, depth, job.seed)
+    elif not given:
+        columns, exhaustive = stimuli(inputs, depth, job.seed)
     count = len(next(iter(columns.values())))
 
     clock = start_clock(dut)
@@ -148,9 +201,9 @@ async def operands(dut: Any) -> None:
         wrong = np.flatnonzero(differs & valid)
         if len(wrong):
             first = int(wrong[0])
-            shown = ", ".join(f"{p}={values[first].tolist()}" for p, values in columns.items())
+            shown = ", ".join(f"{p}={_text(values[first])}" for p, values in columns.items())
             raise AssertionError(
                 f"{name}: {len(wrong)} of {count} results differ; set {first}, {shown}: "
-                f"{results[name][first].tolist()}, the golden model says {column[first].tolist()}"
+                f"{_text(results[name][first])}, the golden model says {_text(column[first])}"
             )
     save_result({"sets": count, "exhaustive": exhaustive}, bits if given else {})

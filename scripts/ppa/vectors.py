@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hw.catalog import Design
 from pe.config import Config
 from scripts.ppa.operands import Operands, unit_columns
-from sim.bench_function import Column, golden, to_bits
+from sim.bench_function import Column, drawn, golden, to_bits
 from sim.player import PlayerConfig, fields
 from sim.simulate import BUILD, run_operands
 
@@ -50,6 +50,8 @@ def unit_vectors(
 ) -> Vectors:
     """Return the vectors of a function unit: a set of operands as often as it takes one, all valid.
 
+    A unit whose operands a function of its own draws gets those, whatever `operands` says.
+
     Outputs are the golden model's. One that may say the same number in several ways is what the
     RTL shows in the bench, which holds it to the golden model. Of a unit that takes several cycles
     for a set only `o_valid` counts: between results its outputs are what they happen to be.
@@ -59,7 +61,11 @@ def unit_vectors(
     latency, interval = unit.latency, unit.initiation_interval
     total = RESET_CYCLES + cycles + latency
     count = -(-(cycles + latency) // interval)
-    given = unit_columns(ins, operands, count, seed)
+    if design.operands:
+        given = drawn(design.operands, config, ins, count, seed)
+        given["i_valid"] = np.ones(count, np.int64)
+    else:
+        given = unit_columns(ins, operands, count, seed)
     if any(f.weights for f in outs):
         answered = _simulated(design, config, given, count)
     else:
