@@ -18,6 +18,9 @@ from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
 from pe.addition import Adder, AdderConfig, CompressorTree, CompressorTreeConfig
 from pe.aligner import ActivationAligner, ActivationAlignerConfig
+from pe.barrett import Barrett, BarrettConfig, BarrettReduce, BarrettReduceConfig
+from pe.bat import BatReduce, BatReduceConfig
+from pe.butterfly import Butterfly, ButterflyConfig
 from pe.config import Config, nearest
 from pe.encoders import (
     BitConfig,
@@ -38,11 +41,15 @@ from pe.l_mul import LMul, LMulConfig
 from pe.lut_builder import LutBuilder, LutBuilderConfig
 from pe.lut_pe import LutPe, LutPeConfig
 from pe.mac import MacConfig, MultiplyAdd
+from pe.modular_add import ModularAdd, ModularAddConfig
+from pe.montgomery import Montgomery, MontgomeryConfig
 from pe.mx import MxDot, MxDotConfig
 from pe.mx_accumulate import MxAccumulator, MxAccumulatorConfig
 from pe.mx_scale import MxScale, MxScaleConfig
 from pe.processing_element import ProcessingElement, ProcessingElementConfig
 from pe.serial import SerialConfig, SerialPe
+from pe.shoup import Shoup, ShoupConfig
+from pe.solinas import Solinas, SolinasConfig
 from pe.switchable import SwitchableConfig, SwitchablePe
 from pe.term_serial import TermSerialConfig, TermSerialPe
 from pe.terms import TermEncoder, TermEncoderConfig
@@ -89,6 +96,8 @@ class Design:
     stimuli
         Import path of what makes random beats for a stream unit, where streams that are independent
         of each other will not do.
+    operands
+        Import path of what draws operands of a function unit that does not take all words.
     """
 
     name: str
@@ -100,8 +109,10 @@ class Design:
     summary: str
     golden_cycles: str = ""
     stimuli: str = ""
+    operands: str = ""
 
 
+_BARRETT = "Barrett, CRYPTO 1986; Dhem 1998, generalised"
 _MX = "OCP Microscaling Formats (MX) Specification 1.0"
 _SHIFT_ADD = "ShiftAddViT, arXiv 2306.06446"
 _LUT = "LUT-GEMM, arXiv 2206.09557; ShiftAddLLM, arXiv 2406.05981; FIGLUT, arXiv 2503.06862"
@@ -370,6 +381,86 @@ DESIGNS: dict[str, Design] = {
             golden="golden.lut:engine",
             source=_LUT,
             summary="products of binary-coded weights by look-up: PEs that share a table",
+        ),
+        Design(
+            name="modular_add",
+            kind=Kind.FUNCTION_UNIT,
+            config=ModularAddConfig,
+            component=ModularAdd,
+            golden="golden.modular_units:add",
+            operands="golden.modular_operands:add",
+            source="this project",
+            summary="sum or difference of two residues, or half of it",
+        ),
+        Design(
+            name="barrett_reduce",
+            kind=Kind.FUNCTION_UNIT,
+            config=BarrettReduceConfig,
+            component=BarrettReduce,
+            golden="golden.modular_units:barrett_reduce",
+            operands="golden.modular_operands:barrett_reduce",
+            source=_BARRETT,
+            summary="remainder of a word, by generalised Barrett reduction",
+        ),
+        Design(
+            name="barrett",
+            kind=Kind.FUNCTION_UNIT,
+            config=BarrettConfig,
+            component=Barrett,
+            golden="golden.modular_units:barrett",
+            operands="golden.modular_operands:barrett",
+            source=_BARRETT,
+            summary="modular product by generalised Barrett reduction",
+        ),
+        Design(
+            name="montgomery",
+            kind=Kind.FUNCTION_UNIT,
+            config=MontgomeryConfig,
+            component=Montgomery,
+            golden="golden.modular_units:montgomery",
+            operands="golden.modular_operands:montgomery",
+            source="Montgomery 1985; Mert and others, A Flexible and Scalable NTT Hardware, 2020",
+            summary="modular product by Montgomery reduction, whole or by words",
+        ),
+        Design(
+            name="shoup",
+            kind=Kind.FUNCTION_UNIT,
+            config=ShoupConfig,
+            component=Shoup,
+            golden="golden.modular_units:shoup",
+            operands="golden.modular_operands:shoup",
+            source="Harvey, Faster arithmetic for number-theoretic transforms, 2014",
+            summary="modular product with a known factor, by its quotient",
+        ),
+        Design(
+            name="solinas",
+            kind=Kind.FUNCTION_UNIT,
+            config=SolinasConfig,
+            component=Solinas,
+            golden="golden.modular_units:solinas",
+            operands="golden.modular_operands:solinas",
+            source="Solinas, Generalized Mersenne Numbers, 1999",
+            summary="remainder modulo 2^a - 2^b + 1 by folding: Goldilocks and the like",
+        ),
+        Design(
+            name="bat_reduce",
+            kind=Kind.FUNCTION_UNIT,
+            config=BatReduceConfig,
+            component=BatReduce,
+            golden="golden.modular_units:bat_reduce",
+            operands="golden.modular_operands:bat_reduce",
+            source="CROSS, arXiv 2501.07047; the short reduction is ours",
+            summary="residue from the sums of digit products that an INT8 array makes",
+        ),
+        Design(
+            name="butterfly",
+            kind=Kind.FUNCTION_UNIT,
+            config=ButterflyConfig,
+            component=Butterfly,
+            golden="golden.modular_units:butterfly",
+            operands="golden.modular_operands:butterfly",
+            source="Cooley, Tukey 1965; Gentleman, Sande 1966; Harvey 2014",
+            summary="butterfly of a number-theoretic transform, lazy or not, either order or both",
         ),
         Design(
             name="systolic",
