@@ -13,14 +13,21 @@ from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission
 from hw.lut_engine import LutEngine
 from pe.aligner import ActivationAligner
+from pe.barrett import Barrett, BarrettReduce
+from pe.bat import BatReduce
+from pe.butterfly import Butterfly
 from pe.config import Config, parameters
 from pe.float_add import FloatAdder
 from pe.lut_builder import LutBuilder
 from pe.lut_pe import LutPe
+from pe.modular_add import ModularAdd
+from pe.montgomery import Montgomery
 from pe.mx import MxDot
 from pe.mx_accumulate import MxAccumulator
 from pe.mx_scale import MxScale
 from pe.serial import SerialPe
+from pe.shoup import Shoup
+from pe.solinas import Solinas
 from pe.switchable import SwitchablePe
 from pe.term_serial import TermSerialPe
 from pe.ternary_lut import TernaryLut
@@ -38,16 +45,24 @@ WIRES = {"bit_encoder"}
 
 UNPROVED = {
     ActivationAligner,
+    Barrett,
+    BarrettReduce,
+    BatReduce,
+    Butterfly,
     ExactW4A16Pe,
     FloatAdder,
     FloatW4A16Pe,
     LutBuilder,
     LutEngine,
     LutPe,
+    ModularAdd,
+    Montgomery,
     MxAccumulator,
     MxDot,
     MxScale,
     SerialPe,
+    Shoup,
+    Solinas,
     SwitchablePe,
     TermSerialPe,
     TernaryLut,
