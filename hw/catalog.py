@@ -14,6 +14,8 @@ from hw.expert_router import ExpertRouter, ExpertRouterConfig
 from hw.gemm_core import GemmCore
 from hw.grouped import GroupedConfig, SystolicGrouped
 from hw.lut_engine import LutEngine, LutEngineConfig
+from hw.matmul_free import MatmulFreeCore
+from hw.matmul_free_isa import MatmulFreeConfig
 from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
 from pe.addition import Adder, AdderConfig, CompressorTree, CompressorTreeConfig
@@ -64,13 +66,14 @@ from pe.w4a16 import (
 
 
 class Kind(enum.Enum):
-    """Which of the five contracts a design keeps, and hence which bench drives it."""
+    """Which of the six contracts a design keeps, and hence which bench drives it."""
 
     FUNCTION_UNIT = "function unit"
     GEMM_ENGINE = "GEMM engine"
     GROUPED_ENGINE = "grouped GEMM engine"
     STREAM_UNIT = "stream unit"
     COMMAND_DEVICE = "command device"
+    PROCESSOR = "processor"
 
 
 @dataclass(frozen=True)
@@ -562,6 +565,15 @@ DESIGNS: dict[str, Design] = {
             golden="golden.gemm:matmul",
             source="this project",
             summary="output-stationary array with operand memories and a tiling sequencer",
+        ),
+        Design(
+            name="matmul_free_core",
+            kind=Kind.PROCESSOR,
+            config=MatmulFreeConfig,
+            component=MatmulFreeCore,
+            golden="golden.matmul_free:run",
+            source="MatMul-free LM, arXiv 2406.02528; encoding and fixed point are ours",
+            summary="vector core with a ternary matrix unit for MatMul-free language models",
         ),
     )
 }

@@ -139,7 +139,7 @@ def _plain_names(body: str) -> str:
 
 def _tidy(name: str, body: str, heading: Heading) -> str:
     body = _numbered(_Folder(_plain_names(body)).body)
-    body = re.sub(r"= ! (\w+);", r"= ~| \1;", body)
+    body = re.sub(r"= ! (\w+(?:\[\d+:\d+\])?);", r"= ~| \1;", body)
     kinds: dict[str, dict[str, str]] = {}
     for kind, signed, size, identifier in _DECLARATION.findall(body):
         entry = kinds.setdefault(identifier, {"type": signed + size})

@@ -126,6 +126,12 @@ def _sim(parser: argparse.ArgumentParser) -> None:
             type=Path,
             help=f"{name} of the groups of B, [groups, n], of a grouped engine (default random)",
         )
+    parser.add_argument(
+        "--program",
+        metavar="FILE",
+        type=Path,
+        help="assembly of a processor (default one MLGRU and one GLU block)",
+    )
     _add_seed(parser)
     parser.add_argument(
         "--stalls",

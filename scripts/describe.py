@@ -126,7 +126,8 @@ def describe(selection: Selection) -> dict[str, Any]:
         for path, field, value in parameters(config)
     ]
     # How long a command takes depends on the command.
-    meaningless = {"latency", "initiation_interval"} if design.kind is Kind.COMMAND_DEVICE else ()
+    by_command = design.kind in (Kind.COMMAND_DEVICE, Kind.PROCESSOR)
+    meaningless = {"latency", "initiation_interval"} if by_command else ()
     for key, value in emitted.items():
         if key not in facts and key not in meaningless:
             facts[key] = value

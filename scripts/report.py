@@ -41,7 +41,7 @@ from scripts.waveform import bench_waveform
 from sim.simulate import BUILD
 
 _SMALL = {"rows": 2, "cols": 2, "lanes": 2, "width_a": 4, "width_b": 4}
-_SMALL |= {"k_max": 16, "width_acc": 12}
+_SMALL |= {"k_max": 16, "width_acc": 12, "length": 4}
 _SMALL_DEPTH = 16
 PAGE = "report.html"
 
@@ -49,12 +49,12 @@ PAGE = "report.html"
 def small(selection: Selection) -> Selection:
     """Return a small instance of the same design, for pictures."""
     settings: dict[str, Any] = {}
-    for path, _, value in parameters(selection.config):
+    for path, field, value in parameters(selection.config):
         name = path.rpartition(".")[2]
         if name in _SMALL:
             settings[path] = _SMALL[name]
         elif name.startswith("depth"):
-            settings[path] = _SMALL_DEPTH
+            settings[path] = max(_SMALL_DEPTH, field.metadata["minimum"])
         else:
             settings[path] = value
     if isinstance(selection.config, GroupedConfig):

@@ -14,8 +14,10 @@ from hw.dequantizer import FLOAT_SCALE
 from hw.engine import EngineConfig
 from hw.gemm_core import GemmCore
 from hw.grouped import GroupedConfig
+from hw.matmul_free_isa import MatmulFreeConfig
 from pe.config import Config
 from scripts.output import print_json, print_table
+from scripts.programs import run_processor
 from scripts.progress import step
 from scripts.settings import Selection, select
 from scripts.status import Status
@@ -213,6 +215,10 @@ def run_sim(args: argparse.Namespace) -> int:
     selection = select(args.design, args.settings, args.preset, args.config)
     design, config = selection.design, selection.config
     workdir = workdir_of(config)
+    if isinstance(config, MatmulFreeConfig):
+        return run_processor(args, design, config, workdir)
+    if args.program is not None:
+        raise ValueError(f"program: {design.name!r} is no processor")
     if design.kind in _WITHOUT_MATRICES:
         figures, outcome = _run_unit(args, selection, workdir)
     else:

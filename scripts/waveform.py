@@ -10,12 +10,21 @@ import wavedrom
 
 from hw.catalog import Design, Kind
 from hw.emit import emit
+from hw.matmul_free_isa import MatmulFreeConfig
 from pe.config import Config
 from scripts.ppa.operands import Operands, operand_fields
 from scripts.ppa.traces import BenchWaveform
 from scripts.ppa.vectors import Bits
+from sim.blocks import random_blocks
 from sim.player import UNIT
-from sim.simulate import build_emission, player_emission, run_beats, run_operands, run_products
+from sim.simulate import (
+    build_emission,
+    player_emission,
+    run_beats,
+    run_operands,
+    run_products,
+    run_programs,
+)
 
 CYCLES = 20
 
@@ -37,6 +46,10 @@ def bench_waveform(design: Design, config: Config, folder: Path, seed: int = 1) 
         top, names = player.name, [f"{UNIT}.{port}" for port in ports if port != "rst"]
     elif design.kind is Kind.STREAM_UNIT:
         outcome = run_beats(design, config, folder, seed, count=CYCLES, waves="vcd")
+        top, names = emission.name, ports
+    elif isinstance(config, MatmulFreeConfig):
+        images = random_blocks(config, seed)[-1:]
+        outcome = run_programs(design, config, images, folder, seed, waves="vcd")
         top, names = emission.name, ports
     else:
         a, b = operand_fields(config)

@@ -12,11 +12,13 @@ import numpy.typing as npt
 from hw.catalog import Design, Kind
 from hw.emit import Emission, emit
 from hw.gemm_core import GemmCore
+from hw.matmul_free import MatmulFreeCore
 from hw.memory import Memory
 from pe.config import Config
 from sim.grouping import with_groups
 from sim.job import FOLDER, Arrays, Job, read_result
 from sim.player import Player, PlayerConfig, player_config
+from sim.programs import Image
 from sim.results import RunResult
 from sim.runner import Simulator, build
 from sim.runtime import Waves
@@ -31,6 +33,7 @@ BENCHES = {
     Kind.GROUPED_ENGINE: "sim.bench_engine",
     Kind.STREAM_UNIT: "sim.bench_stream",
     Kind.COMMAND_DEVICE: "sim.bench_core",
+    Kind.PROCESSOR: "sim.bench_processor",
 }
 
 OPERAND_SETS = 1 << 16
@@ -75,7 +78,8 @@ def build_emission(
 def operand_memories(design: Design, config: Config) -> Sequence[tuple[str, str]]:
     """Return (module, array) of each memory that the bench of a design loads or reads directly."""
     component = design.component(config)
-    return component.operand_memories if isinstance(component, GemmCore) else ()
+    has_memories = isinstance(component, GemmCore | MatmulFreeCore)
+    return component.operand_memories if has_memories else ()
 
 
 def build_design(
@@ -219,6 +223,41 @@ def run_operands(
     simulator = simulator or build_emission(emission, memories)
     job = Job.of(design, config, seed, depth=player.depth)
     return run_bench(simulator, BENCHES[design.kind], job, operands or {}, workdir, waves=waves)
+
+
+def program_job(
+    design: Design, config: Config, images: Sequence[Image], seed: int = 1
+) -> tuple[Job, Arrays]:
+    """Describe a job of a processor's bench: programs, and the memories that they work on."""
+    programs = [(image.name, image.program.texts) for image in images]
+    arrays: Arrays = {}
+    for i, image in enumerate(images):
+        arrays[f"program{i}"] = np.array(image.program.words, np.int64)
+        arrays |= {f"data{i}": image.data, f"weights{i}": image.weights}
+    return Job.of(design, config, seed, programs=programs), arrays
+
+
+def run_programs(
+    design: Design,
+    config: Config,
+    images: Sequence[Image],
+    workdir: Path,
+    seed: int = 1,
+    waves: bool | Waves = False,
+    simulator: Simulator | None = None,
+) -> Outcome:
+    """Run programs on a processor, and hold registers, memory and cycles to its golden model.
+
+    Parameters
+    ----------
+    waves
+        Write a waveform file; see `build`.
+    simulator
+        Of the design, where it is not to be built from the emitted Verilog.
+    """
+    simulator = simulator or build_design(design, config, waves)
+    job, arrays = program_job(design, config, images, seed)
+    return run_bench(simulator, BENCHES[design.kind], job, arrays, workdir, waves=bool(waves))
 
 
 def random_matrix(

@@ -33,6 +33,7 @@ SIZE = {
     "depth_c": 32,
     "depth_acc": 8,
     "group": 4,
+    "length": 4,
     "width_scale": 1,
 }
 

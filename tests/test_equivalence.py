@@ -132,7 +132,7 @@ def test_cells_of_an_engine(name: str, tmp_path: Path) -> None:
     *_, proof = prove(design, config, netlist)
     assert proof.proved and cell in proof.subject and "for 1 ns" in proof.subject
     text = netlist.verilog.read_text()
-    wrong = list(re.finditer(r"\bNAND2_X1\b", text))[20]
+    wrong = list(re.finditer(r"\bNAND2_X1\b", text))[:21][-1]
     netlist.verilog.write_text(f"{text[: wrong.start()]}NOR2_X1{text[wrong.end() :]}")
     *_, proof = prove(design, config, netlist)
     assert not proof.proved

@@ -16,14 +16,16 @@ from helpers import Edit, arrays_of, build_in, config_of, edited, random_product
 
 from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission, emit
-from hw.gemm_core import GemmCore
+from hw.matmul_free_isa import MatmulFreeConfig
 from hw.memory import Memory
 from pe.config import Config
+from sim.blocks import random_blocks
 from sim.grouping import with_groups
 from sim.job import Arrays, Job
 from sim.player import Player, PlayerConfig, player_config
+from sim.programs import random_image
 from sim.results import SimulationError
-from sim.simulate import BENCHES, run_bench
+from sim.simulate import BENCHES, operand_memories, program_job, run_bench
 
 SEED = 1
 """Fixed: that a fault shows may depend on when streams pause."""
@@ -45,6 +47,7 @@ SETTINGS: Mapping[Kind, Mapping[str, int]] = {
         "window": 4,
     },
     Kind.COMMAND_DEVICE: {"rows": 3, "cols": 2, "depth_a": 512, "depth_b": 512, "depth_c": 512},
+    Kind.PROCESSOR: {"length": 4},
 }
 
 DIFFER = r"\d+ of \d+ elements differ; C.* is -?\d+, the golden model says -?\d+"
@@ -55,6 +58,8 @@ COMPLETE = r"o_c: C is complete before [ABS]"
 LATE = r"o_valid: set \d+ of \d+ is not answered after exactly"
 BEATS = r"\w+: \d+ of \d+ beats differ; beat \d+"
 LOST = r"stopped after \d+ cycles: \d+ of \d+ beats of i\w* taken"
+REGISTERS = r"[vs]\d\[\d\] is -?\d+, the golden model says -?\d+, after "
+EARLY = r"cycle \d+: .* is issued, the timeline says "
 RESULTS = r"\w+: \d+ of \d+ results differ; set \d+"
 
 
@@ -94,6 +99,72 @@ class Mutant:
 
 
 MUTANTS = [
+    Mutant(
+        "processor: a table has steps and no lines",
+        "matmul_free_core",
+        (Edit("activation", r"entry_reg \+ product_reg\[\d+:\d+\]", "entry_reg"),),
+        REGISTERS,
+    ),
+    Mutant(
+        "processor: the sigmoid of a negative number is that of its magnitude",
+        "matmul_free_core",
+        (Edit("activation", r"negative_reg \? ", "negative_reg & silu_reg ? "),),
+        REGISTERS,
+    ),
+    Mutant(
+        "processor: vector registers are never busy",
+        "matmul_free_core",
+        (Edit("matmul_free_core", r"assign vectors_free = .*;", "assign vectors_free = 1;"),),
+        EARLY,
+    ),
+    Mutant(
+        "processor: scalar registers are never busy",
+        "matmul_free_core",
+        (Edit("matmul_free_core", r"assign scalars_free = .*;", "assign scalars_free = 1;"),),
+        EARLY,
+    ),
+    Mutant(
+        "processor: what is subtracted by TMM is one too much",
+        "matmul_free_core",
+        (Edit("cell_ternary", r" \+ \$signed\(\{ 1'h0, \w+ \}\);", ";"),),
+        REGISTERS,
+    ),
+    Mutant(
+        "processor: columns of weights are those behind",
+        "matmul_free_core",
+        (Edit("ternary_matrix", r"(assign weight_address = .*);", r"\1 + 1;"),),
+        REGISTERS,
+    ),
+    Mutant(
+        "processor: a vector is stored one word too early",
+        "matmul_free_core",
+        (Edit("load_store", r"(assign store_address = .*);", r"\1 - 1;"),),
+        f"{REGISTERS}|data\\[\\d+\\] is ",
+    ),
+    Mutant(
+        "processor: the root is that of the sum of squares, not of their mean",
+        "matmul_free_core",
+        (Edit("rms_quantizer", r"= squares \* count;", "= squares;"),),
+        REGISTERS,
+    ),
+    Mutant(
+        "processor: a result that is half way goes up",
+        "matmul_free_core",
+        (Edit("vector_arithmetic", r"(assign up = .*) & .*;", r"\1;"),),
+        REGISTERS,
+    ),
+    Mutant(
+        "processor: the host writes while STV does, and is lost",
+        "matmul_free_core",
+        (
+            Edit(
+                "matmul_free_core",
+                r"assign i_write_data_ready = .*;",
+                "assign i_write_data_ready = 1;",
+            ),
+        ),
+        r"data\[\d+\] is -?\d+ to the host, which wrote",
+    ),
     Mutant(
         "os: takes a tile's last beat while the tile before still leaves",
         "systolic",
@@ -1338,8 +1409,7 @@ def memories(design: Design, settings: Settings) -> list[tuple[str, str]]:
     if design.kind is Kind.FUNCTION_UNIT:
         shapes = Player(player(design, settings)).memories
         return [(Memory(shape).name, Memory.STORAGE) for shape in shapes]
-    component = design.component(small(design, settings))
-    return component.operand_memories if isinstance(component, GemmCore) else []
+    return list(operand_memories(design, small(design, settings)))
 
 
 def run(design: Design, settings: Settings, emitted: Emission, stall: float, folder: Path) -> None:
@@ -1347,7 +1417,13 @@ def run(design: Design, settings: Settings, emitted: Emission, stall: float, fol
     simulator = build_in(folder, emitted, memories(design, settings))
     arrays: Arrays = {}
     config = small(design, settings)
-    if design.kind is Kind.FUNCTION_UNIT:
+    if isinstance(config, MatmulFreeConfig):
+        images = [
+            *random_blocks(config, SEED),
+            random_image(config, np.random.default_rng(SEED), 200),
+        ]
+        (job, arrays), testcase = program_job(design, config, images, SEED), "programs"
+    elif design.kind is Kind.FUNCTION_UNIT:
         depth = player(design, settings).depth
         job, testcase = Job.of(design, config, SEED, depth=depth), "operands"
     elif design.kind is Kind.STREAM_UNIT:

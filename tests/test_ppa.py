@@ -8,21 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import UNPROVED, WIRES, config_of
+from helpers import UNPROVED, WIRES, config_of, designs
 
 from hw.catalog import DESIGNS, Kind
 from hw.emit import emit
 from scripts.cli import main
 from scripts.ppa import curve, synth, timing
 from scripts.ppa.curve import Measurement, Options, measure
+from scripts.ppa.equivalence import prove
 from scripts.ppa.errors import FlowError
+from scripts.ppa.flat import read_modules
 from scripts.ppa.gatesim import simulate_netlist
 from scripts.ppa.library import Library, find_library, nangate45
 from scripts.ppa.netlist import Netlist
+from scripts.ppa.operands import Operands
 from scripts.ppa.recipes import FULL_ADDERS, MAPPINGS
 from scripts.ppa.record import Record
 from scripts.ppa.synth import TIGHT, Pool
 from scripts.ppa.timing import analyse, choose_timer, min_period
+from scripts.ppa.workload import workload
 from sim.results import SimulationError
 from sim.tools import MissingTool
 
@@ -38,9 +42,11 @@ SMALL: dict[str, int | str] = {
     "depth_c": 32,
     "depth_acc": 8,
     "block": 2,
+    "length": 4,
     "format_a": "e2m1",
     "format_b": "e2m1",
 }
+PROCESSORS = [design.name for design in designs(Kind.PROCESSOR)]
 OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 needs_opensta = pytest.mark.skipif(
     shutil.which("sta") is None, reason="no OpenSTA: apt install opensta"
@@ -85,7 +91,7 @@ def check(record: Record, operations: int = 2) -> None:
     assert 0 < record.leakage_mw < record.dynamic_mw  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("name", [name for name in DESIGNS if name not in WIRES])
+@pytest.mark.parametrize("name", [n for n in DESIGNS if n not in {*WIRES, *PROCESSORS}])
 def test_every_design(name: str) -> None:
     """Figures, proofs, and the netlist bit-exact in the bench of the design."""
     design = DESIGNS[name]
@@ -105,6 +111,21 @@ def test_every_design(name: str) -> None:
     again = measure(design, config_of(design, **settings), nangate45(), options)
     assert again == found
     assert Measurement.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_processors(name: str, tmp_path: Path) -> None:
+    """By one recipe, and without energy: all of it, for all modules, takes minutes."""
+    design = DESIGNS[name]
+    config = config_of(design, **SMALL)
+    netlist = netlist_of(name, tmp_path)
+    simulate_netlist(design, config, netlist, tmp_path / "bench")
+    step, mapping = prove(design, config, netlist)
+    assert step.result == "not proved: no proof method" and mapping.proved
+    modules = read_modules(netlist)
+    work = workload(design, config, modules, Operands("uniform"))
+    assert "one GLU block" in work.description and work.operations < work.cycles
+    assert all(vectors.cycles > work.cycles for vectors in work.vectors.values())
 
 
 def test_json_of_a_curve(capsys: Capture) -> None:

@@ -8,11 +8,13 @@ import numpy as np
 
 from hw.catalog import Design, Kind
 from hw.emit import Emission, emit, write_atomically
+from hw.matmul_free_isa import MatmulFreeConfig
 from pe.config import Config
 from scripts.ppa.models import cell_models
 from scripts.ppa.netlist import Netlist
 from scripts.ppa.operands import Operands, operand_fields
 from scripts.ppa.workload import fits
+from sim.blocks import random_blocks
 from sim.runner import Simulator, build
 from sim.simulate import (
     Outcome,
@@ -21,6 +23,7 @@ from sim.simulate import (
     run_beats,
     run_operands,
     run_products,
+    run_programs,
 )
 
 BEATS = 2000
@@ -35,7 +38,7 @@ def simulate_netlist(
 ) -> Outcome:
     """Run a mapped netlist in the bench of its design: bit-exact, and cycle-exact.
 
-    A function unit gets the operands that its RTL gets in ``rtloom sim``, a stream unit random
+    A function unit and a processor get what their RTL gets in ``rtloom sim``, a stream unit random
     beats with pauses; an engine or a core two products of random matrices, the second one with
     partial tiles.
 
@@ -54,6 +57,11 @@ def simulate_netlist(
         return run_beats(
             design, config, workdir, seed, count=BEATS, stall=STALL, simulator=simulator
         )
+    if isinstance(config, MatmulFreeConfig):
+        emission = emit(design.component, config)
+        simulator = _build(emission, netlist, list(operand_memories(design, config)), workdir)
+        images = random_blocks(config, seed)
+        return run_programs(design, config, images, workdir, seed, simulator=simulator)
     component = design.component(config)
     engine = getattr(component, "engine", component)
     rows, cols = min(16, engine.tile_m), engine.tile_n

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hw.catalog import Design, Kind
+from hw.matmul_free_isa import MatmulFreeConfig
 from pe.config import Config
 from scripts.ppa.flat import Instances
 from scripts.ppa.operands import Operands, operand_fields
@@ -21,9 +22,10 @@ from scripts.ppa.testbench import find_icarus, simulate_cycles, simulate_delays
 from scripts.ppa.timing import find_opensta
 from scripts.ppa.traces import BenchWaveform, Path_, all_names, instance_vectors
 from scripts.ppa.vectors import Vectors, unit_vectors
+from sim.blocks import random_blocks
 from sim.cache import content_key
 from sim.gemm_golden import golden_cycles
-from sim.simulate import BUILD, Outcome, run_beats, run_products
+from sim.simulate import BUILD, Outcome, run_beats, run_products, run_programs
 from sim.tools import MissingTool
 
 SAMPLES = 2
@@ -77,7 +79,8 @@ def workload(
 
     A function unit gets operands as fast as it takes them, its golden model says what it shows; a
     stream unit random beats without pauses. An engine or a core runs two products; the second is
-    measured, from its first beat to its last row.
+    measured, from its first beat to its last row. A processor runs a program of each block; the
+    last one is measured.
 
     Raises
     ------
@@ -92,6 +95,18 @@ def workload(
         return Workload(f"{operands} operands, {done} cycles", done, operations, {(): vectors})
     if design.kind is Kind.STREAM_UNIT:
         return _stream_workload(design, config, modules, seed)
+    folder = BUILD / "ppa" / "work" / config.name / str(os.getpid())
+    if isinstance(config, MatmulFreeConfig):
+        images = random_blocks(config, seed)
+        outcome = run_programs(design, config, images, folder, seed, waves="vcd")
+        measured = outcome.result["programs"][-1]
+        cycles, macs = measured["cycles"], measured["macs"]
+        return Workload(
+            f"one {measured['name']} block, {_busy(macs, cycles, component)}",
+            cycles,
+            macs,
+            _vectors(outcome, config, modules, range(measured["end"] - cycles, measured["end"])),
+        )
     engine = getattr(component, "engine", component)
     a, b = operand_fields(config)
     rows, n = min(64, engine.tile_m), engine.tile_n
@@ -109,18 +124,21 @@ def workload(
     before = rows * -(-FILLING_ROWS // rows)
     before = before if fits(component, before, min(k, 8), n) else rows
     products = [operands.pair(before, min(k, 8), n, a, b, seed), product]
-    folder = BUILD / "ppa" / "work" / config.name / str(os.getpid())
     outcome = run_products(design, config, products, folder, seed, waves="vcd")
     measured = outcome.result["products"][1]
     window = range(measured["end"] - measured["cycles"], measured["end"])
     vectors_of = _vectors(outcome, config, modules, window)
-    utilisation = m * k * n / (len(window) * component.macs_per_cycle)
+    busy = _busy(m * k * n, len(window), component)
     return Workload(
-        f"{operands} operands, product of {m} x {k} x {n}, {utilisation:.0%} of the MACs busy",
+        f"{operands} operands, product of {m} x {k} x {n}, {busy}",
         len(window),
         m * k * n,
         vectors_of,
     )
+
+
+def _busy(macs: int, cycles: int, component: Any) -> str:
+    return f"{macs / (cycles * component.macs_per_cycle):.0%} of the MACs busy"
 
 
 def _stream_workload(
