@@ -75,6 +75,8 @@ class MatmulFreeCore(Unit):
     """
 
     config: MatmulFreeConfig
+    latency = 2
+    """Cycles of a program that is HALT and nothing else."""
 
     def __init__(self, config: MatmulFreeConfig) -> None:
         members: dict[str, Any] = {}

@@ -26,6 +26,7 @@ from golden.matmul_free import (
     timeline,
 )
 from hw import matmul_free_isa as hardware
+from hw.matmul_free import MatmulFreeCore
 
 MACHINE = Machine(length=4, width=16, fraction=12, steps=3)
 WIDE = Machine(length=16, width=24, fraction=18, steps=5)
@@ -222,6 +223,11 @@ def test_scalars_and_sources_are_held() -> None:
     assert times[0].done == 1 + 4 + 30 + 58 + 44 + 5
     assert times[1].issue == 2
     assert times[2].issue == times[0].done + 1
+
+
+def test_a_program_of_nothing_takes_the_latency_of_the_core() -> None:
+    (halt,) = timeline([0], MACHINE)
+    assert halt.issue + 1 == MatmulFreeCore.latency
 
 
 def test_a_program_ends() -> None:

@@ -25,6 +25,7 @@ from hw.emit import emit
 from hw.engine import EngineConfig, GemmEngine
 from hw.memory import Memory, MemoryShape
 from hw.skew import Skew, SkewShape
+from hw.table import Table, TableConfig
 from pe.mac import MacConfig, MultiplyAdd
 from pe.share import Collector, share
 from pe.unit import Unit
@@ -225,6 +226,12 @@ def test_chain(config: ChainConfig, tmp_path: Path) -> None:
 def test_skew(config: SkewShape, tmp_path: Path) -> None:
     inputs = random_inputs(random_generator(), ports_of(Skew(config))[0])
     assert_alike(Skew, config, inputs, config.lanes - 1, tmp_path)
+
+
+def test_table(tmp_path: Path) -> None:
+    config = TableConfig("words", "a table of words", 5, (3, 31, 0, 7, 8, 9, 1, 16))
+    inputs = random_inputs(random_generator(), ports_of(Table(config))[0])
+    assert_alike(Table, config, inputs, 0, tmp_path)
 
 
 @pytest.mark.parametrize(
