@@ -16,6 +16,7 @@ from hw.grouped import GroupedConfig, SystolicGrouped
 from hw.lut_engine import LutEngine, LutEngineConfig
 from hw.matmul_free import MatmulFreeCore
 from hw.matmul_free_isa import MatmulFreeConfig
+from hw.ntt_engine import NttEngine, NttEngineConfig
 from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
 from pe.addition import Adder, AdderConfig, CompressorTree, CompressorTreeConfig
@@ -556,6 +557,16 @@ DESIGNS: dict[str, Design] = {
             source=_SHIFT_ADD,
             summary="tokens to the expert of their greatest logit, results in the tokens' order",
             stimuli="sim.router_beats:router_beats",
+        ),
+        Design(
+            name="ntt_engine",
+            kind=Kind.STREAM_UNIT,
+            config=NttEngineConfig,
+            component=NttEngine,
+            golden="golden.ntt_stream:transform",
+            source="Longa, Naehrig 2016; Ma 1999, banks for several butterflies",
+            summary="negacyclic number-theoretic transform and its inverse, in place",
+            stimuli="sim.ntt_beats:ntt_beats",
         ),
         Design(
             name="gemm_core",

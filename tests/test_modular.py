@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from helpers import SEED, config_of
 
-from golden import modular, modular_operands
+from golden import modular, modular_operands, primes
 from hw.catalog import DESIGNS
 from pe.barrett import BarrettConfig, BarrettReduceConfig, Reduction
+from pe.roots import is_prime, least_root
 from pe.solinas import corrections, folds
 from sim.simulate import run_operands
 
@@ -63,6 +64,19 @@ P60 = 1152921504606584833
             {"reducer": "solinas", "modulus": 3329},
             "modulus: 3329 is not 2**a - 2**b + 1",
         ),
+        ("ntt_engine", {"size": 24}, "size: 24 is not a power of two"),
+        ("ntt_engine", {"butterflies": 3}, "butterflies: 3 is not a power of two"),
+        ("ntt_engine", {"butterflies": 8}, "butterflies: 8 is not in 1..4, a quarter of size=16"),
+        (
+            "ntt_engine",
+            {"modulus": 12289, "size": 4096},
+            "modulus: 12289 has no root of order 8192; near it, for size=4096: 40961",
+        ),
+        (
+            "ntt_engine",
+            {"modulus": 225},
+            "modulus: 225 is not prime; near it, for size=16: 193 and 257",
+        ),
     ],
 )
 def test_what_no_proof_covers_is_refused(name: str, settings: Any, message: str) -> None:
@@ -103,6 +117,13 @@ def test_textbook_and_recommended() -> None:
     assert BarrettConfig(**bits, lazy=True).steps == 0
     assert BarrettReduceConfig(**bits, excess=10).steps == 1
     assert BarrettConfig(modulus=0x7FE01001, guard=0, drop=1).steps == 2
+
+
+def test_roots_are_those_of_the_golden_model() -> None:
+    for modulus in range(3, 2000, 2):
+        assert is_prime(modulus) == primes.is_prime(modulus)
+    for modulus, size in [(97, 16), (12289, 1024), (65537, 4096), (P60, 1024)]:
+        assert least_root(modulus, size) == primes.psi(modulus, size)
 
 
 def test_folds_of_goldilocks() -> None:

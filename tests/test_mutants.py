@@ -1387,6 +1387,31 @@ MUTANTS = [
         (Edit("butterfly", r"u_4 <= u_3;", "u_4 <= u_2;"),),
         RESULTS,
     ),
+    Mutant(
+        "ntt: a stage begins before the one before has written everything",
+        "ntt_engine",
+        (Edit("ntt_q", r"count == 4'hf", "count == 4'he"),),
+        f"{BEATS}|{CYCLES}",
+    ),
+    Mutant(
+        "ntt: results return to the bank of the other lane",
+        "ntt_engine",
+        (Edit("ntt_q", r"assign write_rest = .*;", "assign write_rest = 0;"),),
+        BEATS,
+    ),
+    Mutant(
+        "ntt: the inverse takes the forward twiddle factors",
+        "ntt_engine",
+        (Edit("ntt_q", r"\.index\(\{ butterfly_0__gs, ", ".index({ 1'b0, "),),
+        BEATS,
+    ),
+    Mutant(
+        "ntt: a beat does not wait for the sink",
+        "ntt_engine",
+        (Edit("ntt_q", r"assign advance = .*;", "assign advance = 1;"),),
+        f"{CHANGED}|{LOST}",
+        stall=0.4,
+    ),
 ]
 
 

@@ -47,6 +47,17 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
     ("additive_attention", {"keys": 1, "values": 1, "tokens": 1, "width": 2, "signs": True}),
     ("additive_attention", {"keys": 5, "values": 3, "tokens": 9, "width": 4, "signs": True}),
     ("additive_attention", {"keys": 3, "values": 4, "tokens": 5, "width": 16}),
+    ("ntt_engine", {"modulus": 257, "size": 64, "butterflies": 4, "reducer": "shoup"}),
+    (
+        "ntt_engine",
+        {
+            "modulus": 1152921504606584833,
+            "size": 32,
+            "butterflies": 2,
+            "reducer": "word_montgomery",
+            "stages": 2,
+        },
+    ),
 ]
 
 

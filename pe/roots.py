@@ -1,0 +1,58 @@
+"""Roots of unity modulo a prime, by integers only.
+
+Sources: Miller 1976, Rabin 1980; J. Sorenson, J. Webster, "Strong pseudoprimes to twelve prime
+bases" (2015), for the bases that decide below 2**64.
+"""
+
+from functools import cache
+from itertools import count
+
+_WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+
+
+def is_prime(number: int) -> bool:
+    """Tell whether an odd number from 3 to 2**64 is prime."""
+    exponent = number - 1
+    while exponent % 2 == 0:
+        exponent //= 2
+    for witness in _WITNESSES:
+        if witness % number == 0:
+            continue
+        power, reached = exponent, pow(witness, exponent, number)
+        while reached not in (1, number - 1) and 2 * power != number - 1:
+            power, reached = 2 * power, reached * reached % number
+        if reached != number - 1 and not (reached == 1 and power == exponent):
+            return False
+    return True
+
+
+def check_ring(modulus: int, size: int) -> None:
+    """Raise a `ValueError` where there is no primitive root of order ``2 * size``.
+
+    It names the primes near the modulus that have one.
+    """
+    order = 2 * size
+    prime = modulus % 2 == 1 and is_prime(modulus)
+    if prime and modulus % order == 1:
+        return
+    start = (modulus - 1) // order * order + 1
+    near = [q for q in range(start, order, -order) if is_prime(q)][:1]
+    near.append(next(q for q in count(start + order, order) if is_prime(q)))
+    reason = f"has no root of order {order}" if prime else "is not prime"
+    named = " and ".join(map(str, near))
+    raise ValueError(f"modulus: {modulus} {reason}; near it, for size={size}: {named}")
+
+
+@cache
+def least_root(modulus: int, size: int) -> int:
+    """Return the least primitive root of unity of order ``2 * size``."""
+    root = next(
+        root
+        for base in count(2)
+        if pow(root := pow(base, (modulus - 1) // (2 * size), modulus), size, modulus)
+        == modulus - 1
+    )
+    powers = [root]
+    for _ in range(size - 1):
+        powers.append(powers[-1] * root * root % modulus)
+    return min(powers)
