@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import SEED, config_of, designs, random_generator
+from test_commands import refused, run_json
 
+from hw.additive_attention import AdditiveAttentionConfig
 from hw.catalog import DESIGNS, Kind
 from hw.stream_unit import column, packet_lengths
 from pe.config import Config
+from pe.element import extremes
 from sim.job import Arrays
 from sim.results import SimulationError
 from sim.simulate import build_design, run_beats
@@ -84,6 +87,35 @@ def test_pauses_change_no_beat(tmp_path: Path) -> None:
         bits = outcome.arrays["bits"].tolist()
         assert bits == [[1, 1], [1, 0], [0, 0], [0, 0], [1, 1]]
         assert outcome.arrays["last"].tolist() == [0, 1, 1, 0, 1]
+
+
+@pytest.mark.parametrize("signs", [False, True])
+def test_attention_at_its_extremes(signs: bool, tmp_path: Path) -> None:
+    """Sums of the longest sequence need every bit that they have."""
+    config = AdditiveAttentionConfig(keys=3, values=2, width=4, tokens=5, signs=signs)
+    n, packets = config.tokens, [(bit, value) for bit in (0, 1) for value in (-8, 7)]
+    beats: Arrays = {
+        "token_key": np.repeat([[bit] * 3 for bit, _ in packets], n, axis=0),
+        "token_value": np.repeat([[value] * 2 for _, value in packets], n, axis=0),
+        "token_last": np.tile([0] * (n - 1) + [1], len(packets)),
+        "query_key": np.tile([[1] * 3, [0] * 3], (len(packets), 1)),
+        "query_last": np.tile([0, 1], len(packets)),
+    }
+    design = DESIGNS["additive_attention"]
+    data = run_beats(design, config, tmp_path, SEED, beats=beats).arrays["data"]
+    low, high = extremes(config.result_shape.width - 1, True)
+    assert data.min() < low or data.max() > high
+    assert data.max() == (3 * n * 8 if signs else 3 * n * 7) and data.min() == -3 * n * 8
+
+
+def test_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["binary_threshold", "-s", "lanes=1", "-s", "width=2", "-s", "depth=1"]
+    figures = run_json(capsys, "sim", *small, "-s", "signed=false")
+    assert figures["bit_exact"] and figures["beats_in"] == figures["beats_out"]
+    assert figures["cycles"] == figures["formula_cycles"]
+    refusal = "m: 'binary_threshold' is a stream unit and takes no matrix"
+    assert refused(capsys, "sim", *small, "--m", "3") == f"rtloom: {refusal}"
+    assert "is a stream unit, not a GEMM engine" in refused(capsys, "compare", *small[:1], "matrix")
 
 
 @pytest.mark.parametrize(
