@@ -3,8 +3,8 @@
 
 A row for each bit of a key adds up the values of the tokens in which the bit is set. When the
 sequence is complete the sums move on to a second set of registers, and while the next one comes in
-each query selects rows, which a tree for each value adds. Where bits stand for -1 and 1 a sum of
-signed terms is twice that of the selected ones less that of all.
+each query selects rows, which a tree for each value adds. Where bits stand for -1 and 1 a row adds
+or subtracts, and a tree's sum of signed terms is twice that of the selected ones less that of all.
 
 Source: ShiftAddViT (arXiv 2306.06446), attention of binary queries and keys; the arrangement is
 ours.
@@ -71,8 +71,6 @@ class KeyRow(Unit):
         The bit of the token's key.
     value : In(values * width)
         The token's value.
-    all : In(values * sum)
-        Sums of all values of the sequence that moves on; only where bits are signs.
     accept, first : In(1)
         A token is taken; it is the first of its sequence.
     move : In(1)
@@ -85,17 +83,17 @@ class KeyRow(Unit):
 
     def __init__(self, config: AdditiveAttentionConfig) -> None:
         sums = config.values * config.sum_shape.width
-        members: dict[str, Any] = {
-            "i_key": In(1),
-            "value": In(config.values * config.width),
-            "accept": In(1),
-            "first": In(1),
-            "move": In(1),
-            "o_sums": Out(sums),
-        }
-        if config.signs:
-            members["all"] = In(sums)
-        super().__init__(config, members)
+        super().__init__(
+            config,
+            {
+                "i_key": In(1),
+                "value": In(config.values * config.width),
+                "accept": In(1),
+                "first": In(1),
+                "move": In(1),
+                "o_sums": Out(sums),
+            },
+        )
 
     @property
     def name(self) -> str:
@@ -107,18 +105,27 @@ class KeyRow(Unit):
         moved = []
         for i in range(config.values):
             so_far = Signal(config.sum_shape, name=f"so_far_{i}", reset_less=True)
+            value = self.value.word_select(i, config.width).as_signed()
+            total = self._with(m, Mux(self.first, 0, so_far), value)
             with m.If(self.accept):
-                value = self.value.word_select(i, config.width).as_signed()
-                m.d.sync += so_far.eq(Mux(self.first, 0, so_far) + Mux(self.i_key, value, 0))
+                m.d.sync += so_far.eq(total)
             held = Signal(config.sum_shape, name=f"sum_{i}", reset_less=True)
             with m.If(self.move):
-                complete: Value = so_far
-                if config.signs:
-                    complete = 2 * so_far - self.all.word_select(i, len(so_far)).as_signed()
-                m.d.sync += held.eq(complete)
+                m.d.sync += held.eq(so_far)
             moved.append(held)
         m.d.comb += self.o_sums.eq(Cat(moved))
         return m
+
+    def _with(self, m: Module, total: Value, value: Value) -> Value:
+        """Return a sum with a value in it, as the bit of the key has it."""
+        if not self.config.signs:
+            return total + Mux(self.i_key, value, 0)
+        width = self.config.sum_shape.width
+        addend = Signal(width)
+        term = Signal(len(value))
+        m.d.comb += [addend.eq(total), term.eq(Mux(self.i_key, value, ~value))]
+        extended = Cat(term, term[-1].replicate(width - len(term)))
+        return add(m, SKLANSKY, addend, extended, ~self.i_key)
 
 
 class ValueColumn(Unit):
@@ -279,12 +286,9 @@ class AdditiveAttention(StreamUnit):
         columns: dict[str, Any] = {"query": selection}
         m.d.comb += selection.eq(query.payload.key.as_value())
         if config.signs:
-            # The row of a bit that is always set.
-            everything = Signal(sums)
-            m.d.comb += everything.eq(self._all(m, accept, first))
+            # Before its first query, that of all rows.
             with m.If(moved):
                 m.d.comb += selection.eq(~Const(0, config.keys))
-            rows["all"] = everything
             columns["settle"] = moved
         held = Signal(config.keys * sums)
         share(m, platform, "rows", Chain, rows_of(config), o_sums=held, **rows)
@@ -306,30 +310,9 @@ class AdditiveAttention(StreamUnit):
             m.d.sync += [given.eq(results), last.eq(query.payload.last)]
         return m
 
-    def _all(self, m: Module, accept: Value, first: Value) -> Value:
-        """Place the sums of all values of a sequence."""
-        config = self.config
-        sums = []
-        for i in range(config.values):
-            total = Signal(config.sum_shape, name=f"all_{i}", reset_less=True)
-            with m.If(accept):
-                m.d.sync += total.eq(Mux(first, 0, total) + self.i_token.payload.value[i])
-            sums.append(total)
-        return Cat(sums)
-
 
 def rows_of(config: AdditiveAttentionConfig) -> ChainConfig:
     """The rows of all bits of a key."""
-    links = [
-        ("i_key", Link.LANE),
-        ("value", Link.BROADCAST),
-        ("accept", Link.BROADCAST),
-        ("first", Link.BROADCAST),
-        ("move", Link.BROADCAST),
-        ("o_sums", Link.LANE),
-    ]
-    if config.signs:
-        links.append(("all", Link.BROADCAST))
     return ChainConfig(
         name=f"key_rows_{config.slug}",
         summary="the sums that all bits of the keys select",
@@ -337,7 +320,14 @@ def rows_of(config: AdditiveAttentionConfig) -> ChainConfig:
         unit_class=KeyRow,
         unit_config=config,
         count=config.keys,
-        links=tuple(links),
+        links=(
+            ("i_key", Link.LANE),
+            ("value", Link.BROADCAST),
+            ("accept", Link.BROADCAST),
+            ("first", Link.BROADCAST),
+            ("move", Link.BROADCAST),
+            ("o_sums", Link.LANE),
+        ),
     )
 
 

@@ -4,7 +4,7 @@ Source: ShiftAddViT (arXiv 2306.06446), attention of binary queries and keys; XN
 (arXiv 1603.05279) for the identity.
 """
 
-from amaranth.hdl import Module, Shape, signed
+from amaranth.hdl import Cat, Module, Shape, signed
 from amaranth.lib.wiring import In, Out
 
 from pe.adders import SKLANSKY, add
@@ -49,11 +49,12 @@ class HammingDot(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Twice the bits that agree less the length: the lowest bit is that of the length.
-        heap = BitHeap(len(self.dot))
+        # Twice the bits that agree less the length: whether that is odd is known.
+        half, even = divmod(self.config.width + 1, 2)
+        heap = BitHeap(len(self.dot) - 1)
         for x, y in zip(self.a, self.b, strict=True):
-            heap.add_bit(~(x ^ y), 1)
-        heap.constant = -self.config.width
+            heap.add_bit(~(x ^ y), 0)
+        heap.constant = -half
         heap.reduce(m)
-        m.d.comb += self.dot.eq(add(m, SKLANSKY, *heap.rows()))
+        m.d.comb += self.dot.eq(Cat(1 - even, add(m, SKLANSKY, *heap.rows())))
         return m

@@ -1032,9 +1032,9 @@ MUTANTS = [
         settings=(("block", 2),),
     ),
     Mutant(
-        "hamming: of the length one bit is forgotten",
+        "hamming: a product of vectors of odd length is even",
         "hamming_dot",
-        (Edit("hamming_dot", r"(assign dot = .*);", r"\1 ^ 2;"),),
+        (Edit("hamming_dot", r"assign dot\[0\] = 1'h1;", "assign dot[0] = 0;"),),
         RESULTS,
     ),
     Mutant(
@@ -1079,6 +1079,13 @@ MUTANTS = [
             ),
         ),
         CYCLES,
+    ),
+    Mutant(
+        "attention: what is subtracted lacks its carry",
+        "additive_attention",
+        (Edit("key_row_", r"= ~ i_key;", "= 0;"),),
+        BEATS,
+        settings=(("signs", True),),
     ),
     Mutant(
         "attention: bits of a query are 0 and 1 where they are signs",
