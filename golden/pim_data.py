@@ -197,3 +197,30 @@ class DataModel:
             for bank, (row, data) in side.items():
                 cells[bank, row] = data
         return cells
+
+
+def gemv_steps(
+    row: Elements, vector: Elements, clear: Elements, i_valid: Elements
+) -> dict[str, Elements]:
+    """Time series of the latch of one INT8 GEMV unit, which starts at zero.
+
+    Parameters
+    ----------
+    row, vector
+        Integers [t, lanes], or [t] for one lane.
+    clear, i_valid
+        0 or 1, [t]: whether the sum starts anew with a step, and whether there is one.
+
+    Returns
+    -------
+    dict
+        ``"result"``: the latch after each step, wrapped to 32 bits.
+    """
+    t = len(row)
+    steps = (np.reshape(row, (t, -1)).astype(np.int64) * np.reshape(vector, (t, -1))).sum(axis=1)
+    total, results = 0, []
+    for value, anew, valid in zip(steps.tolist(), clear, i_valid, strict=True):
+        if valid:
+            total = value if anew else total + value
+        results.append((total + 2**31) % 2**32 - 2**31)
+    return {"result": np.array(results, np.int64)}

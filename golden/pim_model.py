@@ -19,7 +19,7 @@ class Buffer:
     """A row buffer: its open row, and the first cycle in which each command may come."""
 
     row: int | None = None
-    last: int | None = None  # row that was open last: being restored until `act`
+    last: int | None = None  # row that is open or was last: being restored until `act`
     act: int = 0
     column: int = 0
     pre: int = 0
@@ -296,7 +296,8 @@ class Channel:
             if ready and self._in_window(rank, t, 4):
                 for bank in banks:
                     buffer = self.pim[bank]
-                    buffer.row, buffer.pre = row, t + self.timing.t_ras
+                    buffer.row = buffer.last = row
+                    buffer.pre = t + self.timing.t_ras
                     buffer.column = t + self.timing.t_rcd
                     buffer.act = t + self.timing.t_rc
                     if self.policy.dual:
@@ -452,7 +453,8 @@ class Channel:
         group, rank = self.org.group_of(bank), self.org.rank_of(bank)
         if mem.act > t or self._act[group] > t or not self._in_window(rank, t, 1):
             return False
-        mem.row, mem.pre = row, t + self.timing.t_ras
+        mem.row = mem.last = row
+        mem.pre = t + self.timing.t_ras
         mem.column, mem.act = t + self.timing.t_rcd, t + self.timing.t_rc
         for other in range(rank * self.org.groups, (rank + 1) * self.org.groups):
             gap = self.timing.t_rrd_l if other == group else self.timing.t_rrd_s
@@ -476,7 +478,7 @@ class Channel:
         self._issue(Event(t, command, bank, request=index))
 
     def _close(self, t: int, buffer: Buffer) -> None:
-        buffer.last, buffer.row = buffer.row, None
+        buffer.row = None
         buffer.act = max(buffer.act, t + self.timing.t_rp)
 
     def _issue(self, event: Event) -> None:

@@ -17,6 +17,9 @@ from hw.lut_engine import LutEngine, LutEngineConfig
 from hw.matmul_free import MatmulFreeCore
 from hw.matmul_free_isa import MatmulFreeConfig
 from hw.ntt_engine import NttEngine, NttEngineConfig
+from hw.pim_bank import PimBank
+from hw.pim_channel import PimChannel
+from hw.pim_config import PimBankConfig, PimConfig
 from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
 from pe.addition import Adder, AdderConfig, CompressorTree, CompressorTreeConfig
@@ -39,6 +42,7 @@ from pe.float_add import FloatAdder, FloatAdderConfig
 from pe.float_multiply import FloatMultiplier, FloatMultiplierConfig
 from pe.format_encoder import FormatEncoder, FormatEncoderConfig
 from pe.formats import FormatDecoder, FormatDecoderConfig
+from pe.gemv_unit import GemvUnit, GemvUnitConfig
 from pe.hamming import HammingDot, HammingDotConfig
 from pe.l_mul import LMul, LMulConfig
 from pe.lut_builder import LutBuilder, LutBuilderConfig
@@ -67,7 +71,7 @@ from pe.w4a16 import (
 
 
 class Kind(enum.Enum):
-    """Which of the six contracts a design keeps, and hence which bench drives it."""
+    """Which of the seven contracts a design keeps, and hence which bench drives it."""
 
     FUNCTION_UNIT = "function unit"
     GEMM_ENGINE = "GEMM engine"
@@ -75,6 +79,7 @@ class Kind(enum.Enum):
     STREAM_UNIT = "stream unit"
     COMMAND_DEVICE = "command device"
     PROCESSOR = "processor"
+    PIM_CHANNEL = "PIM channel"
 
 
 @dataclass(frozen=True)
@@ -467,6 +472,24 @@ DESIGNS: dict[str, Design] = {
             summary="butterfly of a number-theoretic transform, lazy or not, either order or both",
         ),
         Design(
+            name="gemv_unit",
+            kind=Kind.FUNCTION_UNIT,
+            config=GemvUnitConfig,
+            component=GemvUnit,
+            golden="golden.pim_data:gemv_steps",
+            source="NeuPIMs, ASPLOS 2024, section 5; Newton, MICRO 2020",
+            summary="arithmetic of a bank that multiplies: lanes of INT8 and a result latch",
+        ),
+        Design(
+            name="pim_bank",
+            kind=Kind.FUNCTION_UNIT,
+            config=PimBankConfig,
+            component=PimBank,
+            golden="golden.pim_bank:bank",
+            source="NeuPIMs, ASPLOS 2024, section 5",
+            summary="controller of a bank with one row buffer or two, for memory and for PIM",
+        ),
+        Design(
             name="systolic",
             kind=Kind.GEMM_ENGINE,
             config=SystolicOsConfig,
@@ -585,6 +608,15 @@ DESIGNS: dict[str, Design] = {
             golden="golden.matmul_free:run",
             source="MatMul-free LM, arXiv 2406.02528; encoding and fixed point are ours",
             summary="vector core with a ternary matrix unit for MatMul-free language models",
+        ),
+        Design(
+            name="pim",
+            kind=Kind.PIM_CHANNEL,
+            config=PimConfig,
+            component=PimChannel,
+            golden="golden.pim_model:simulate",
+            source="NeuPIMs, ASPLOS 2024",
+            summary="memory channel whose banks multiply, with one row buffer a bank or two",
         ),
     )
 }

@@ -141,6 +141,9 @@ def _sim(parser: argparse.ArgumentParser) -> None:
         help=f"share of cycles in which a stream pauses, 0 to {LARGEST_STALLS} (default 0)",
     )
     parser.add_argument("--waves", action="store_true", help="write a waveform file")
+    parser.add_argument(
+        "--trace", metavar="FILE", type=Path, help="requests of a PIM channel (default a case)"
+    )
     _add_json(parser)
 
 
@@ -148,6 +151,50 @@ def _compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("designs", metavar="DESIGN", nargs="+", help="designs or presets")
     _add_settings(parser)
     _add_sizes(parser, None)
+    _add_seed(parser)
+    _add_json(parser)
+
+
+def _pim_random(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--commands",
+        metavar="COUNT",
+        type=_integer(1, 10**9),
+        default=100_000,
+        help="commands to check at least (default 100000)",
+    )
+    _add_seed(parser)
+    _add_json(parser)
+
+
+def _pim_plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--batch",
+        metavar="REQUESTS",
+        type=_integer(2, 1 << 14),
+        nargs="+",
+        default=[64, 128, 256],
+        help="requests at a time (default 64 128 256)",
+    )
+    parser.add_argument(
+        "--tokens",
+        metavar="MEAN",
+        type=_integer(1, 1 << 14),
+        default=228,
+        help="mean of their lognormal lengths (default 228)",
+    )
+    parser.add_argument(
+        "--channels", type=_integer(1, 1024), default=32, help="of the memory (default 32)"
+    )
+    parser.add_argument(
+        "--heads", type=_integer(1, 1024), default=32, help="of the model (default 32)"
+    )
+    parser.add_argument(
+        "--blocks", type=_integer(1, 1024), default=32, help="of the model (default 32)"
+    )
+    parser.add_argument(
+        "--devices", type=_integer(1, 64), default=4, help="that share it (default 4)"
+    )
     _add_seed(parser)
     _add_json(parser)
 
@@ -350,6 +397,8 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str]
     ("sim", "simulate a design against its golden model", _sim, "scripts.simulate:run_sim"),
     ("compare", "run designs on one product", _compare, "scripts.simulate:run_compare"),
     ("bench-sim", "speed of simulation under cocotb", _bench_sim, "scripts.bench_sim:run"),
+    ("pim-random", "random traces of PIM under its checker", _pim_random, "scripts.pim:run_random"),
+    ("pim-plan", "tokens a second with PIM, four ways", _pim_plan, "scripts.pim:run_plan"),
     ("demo", "run a real network on the GEMM core", _demo, "scripts.demo:run"),
     ("digits", "non-zero digits of operands, by encoder", _digits, "scripts.digits:run"),
     ("errors", "errors of products by integer addition", _errors, "scripts.errors:run"),

@@ -7,6 +7,7 @@ from typing import Any
 from hw.catalog import DESIGNS, Kind
 from hw.emit import emit
 from hw.engine import GemmEngine
+from hw.pim_config import MEANINGS
 from hw.presets import PRESETS
 from pe.config import allowed_text, parameters
 from pe.primitives import Primitive
@@ -77,6 +78,10 @@ def run_describe(args: Namespace) -> int:
         print("\n".join(facts["nest"]), end="\n\n")
         print_table(("primitive", "times in M x K x N"), [*facts["operations"].items()])
         print()
+    if "commands" in facts:
+        rows = [tuple(command.values()) for command in facts["commands"]]
+        print_table(("code", "command", "what it does"), rows)
+        print()
     print_table(
         ("parameter", "value", "default", "allowed", "meaning"),
         [
@@ -125,8 +130,13 @@ def describe(selection: Selection) -> dict[str, Any]:
         }
         for path, field, value in parameters(config)
     ]
+    if design.kind is Kind.PIM_CHANNEL:
+        facts["commands"] = [
+            {"code": command.value, "name": command.name, "meaning": meaning}
+            for command, meaning in MEANINGS.items()
+        ]
     # How long a command takes depends on the command.
-    by_command = design.kind in (Kind.COMMAND_DEVICE, Kind.PROCESSOR)
+    by_command = design.kind in (Kind.COMMAND_DEVICE, Kind.PROCESSOR, Kind.PIM_CHANNEL)
     meaningless = {"latency", "initiation_interval"} if by_command else ()
     for key, value in emitted.items():
         if key not in facts and key not in meaningless:

@@ -15,8 +15,10 @@ from hw.engine import EngineConfig
 from hw.gemm_core import GemmCore
 from hw.grouped import GroupedConfig
 from hw.matmul_free_isa import MatmulFreeConfig
+from hw.pim_config import PimConfig
 from pe.config import Config
 from scripts.output import print_json, print_table
+from scripts.pim import run_trace_command
 from scripts.programs import run_processor
 from scripts.progress import step
 from scripts.settings import Selection, select
@@ -214,6 +216,10 @@ def run_sim(args: argparse.Namespace) -> int:
     """Simulate one design."""
     selection = select(args.design, args.settings, args.preset, args.config)
     design, config = selection.design, selection.config
+    if isinstance(config, PimConfig):
+        return run_trace_command(args, config)
+    if args.trace is not None:
+        raise ValueError(f"trace: {design.name!r} is no PIM channel and takes none")
     workdir = workdir_of(config)
     if isinstance(config, MatmulFreeConfig):
         return run_processor(args, design, config, workdir)

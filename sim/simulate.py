@@ -14,6 +14,7 @@ from hw.emit import Emission, emit
 from hw.gemm_core import GemmCore
 from hw.matmul_free import MatmulFreeCore
 from hw.memory import Memory
+from hw.pim_channel import PimChannel
 from pe.config import Config
 from sim.grouping import with_groups
 from sim.job import FOLDER, Arrays, Job, read_result
@@ -34,6 +35,7 @@ BENCHES = {
     Kind.STREAM_UNIT: "sim.bench_stream",
     Kind.COMMAND_DEVICE: "sim.bench_core",
     Kind.PROCESSOR: "sim.bench_processor",
+    Kind.PIM_CHANNEL: "sim.bench_pim",
 }
 
 OPERAND_SETS = 1 << 16
@@ -78,7 +80,7 @@ def build_emission(
 def operand_memories(design: Design, config: Config) -> Sequence[tuple[str, str]]:
     """Return (module, array) of each memory that the bench of a design loads or reads directly."""
     component = design.component(config)
-    has_memories = isinstance(component, GemmCore | MatmulFreeCore)
+    has_memories = isinstance(component, GemmCore | MatmulFreeCore | PimChannel)
     return component.operand_memories if has_memories else ()
 
 
@@ -184,6 +186,38 @@ def run_beats(
     job = Job.of(design, config, seed, stall=stall, count=count)
     bench = BENCHES[design.kind]
     return run_bench(simulator, bench, job, beats or {}, workdir, waves=bool(waves))
+
+
+def run_trace(
+    design: Design,
+    config: Config,
+    trace: str,
+    workdir: Path,
+    seed: int = 1,
+    waves: bool | Waves = False,
+    simulator: Simulator | None = None,
+    cells: npt.NDArray[np.uint8] | None = None,
+) -> Outcome:
+    """Run a trace of requests through a PIM channel and hold it to its golden models.
+
+    Parameters
+    ----------
+    trace
+        Text, as `golden.pim_trace.read_trace` takes it.
+    seed
+        Of what the rows hold at the start.
+    waves
+        Write a waveform file; see `build`.
+    simulator
+        Of the design, where it is not to be built from the emitted Verilog.
+    cells
+        What the rows hold instead, [banks, rows, bytes].
+    """
+    simulator = simulator or build_design(design, config, waves)
+    job = Job.of(design, config, seed, trace=trace)
+    bench = BENCHES[design.kind]
+    arrays = {} if cells is None else {"cells": cells}
+    return run_bench(simulator, bench, job, arrays, workdir, testcase="trace", waves=bool(waves))
 
 
 def player_emission(

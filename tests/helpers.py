@@ -12,12 +12,14 @@ import numpy as np
 from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission
 from hw.lut_engine import LutEngine
+from hw.pim_bank import PimBank
 from pe.aligner import ActivationAligner
 from pe.barrett import Barrett, BarrettReduce
 from pe.bat import BatReduce
 from pe.butterfly import Butterfly
 from pe.config import Config, parameters
 from pe.float_add import FloatAdder
+from pe.gemv_unit import GemvUnit
 from pe.lut_builder import LutBuilder
 from pe.lut_pe import LutPe
 from pe.modular_add import ModularAdd
@@ -52,6 +54,7 @@ UNPROVED = {
     ExactW4A16Pe,
     FloatAdder,
     FloatW4A16Pe,
+    GemvUnit,
     LutBuilder,
     LutEngine,
     LutPe,
@@ -60,6 +63,7 @@ UNPROVED = {
     MxAccumulator,
     MxDot,
     MxScale,
+    PimBank,
     SerialPe,
     Shoup,
     Solinas,

@@ -34,7 +34,7 @@ HOW: dict[type[Unit], str] = {
     CompressorTree: "each bit of each word",
     **dict.fromkeys(UNPROVED, "random operands"),
 }
-WITHOUT_PE = (Kind.FUNCTION_UNIT, Kind.STREAM_UNIT)
+WITHOUT_PE = (Kind.FUNCTION_UNIT, Kind.STREAM_UNIT, Kind.PIM_CHANNEL)
 UNITS = [design.name for design in designs(Kind.FUNCTION_UNIT)]
 
 
@@ -82,7 +82,7 @@ def specified(name: str) -> str:
 @pytest.mark.parametrize("booth", [False, True])
 @pytest.mark.parametrize("name", UNITS)
 def test_default(name: str, booth: bool, tmp_path: Path) -> None:
-    design, config, emission = emitted(name, block=2)
+    design, config, emission = emitted(name, block=2, lanes=2, element_bits=3)
     proofs = prove(design, config, mapped(emission, tmp_path, booth=booth))
     assert [proof.result for proof in proofs] == [specified(name), "proved"]
     assert all(emission.name in proof.subject for proof in proofs)
@@ -266,7 +266,7 @@ def refuted(edit: Edit, monkeypatch: pytest.MonkeyPatch, **settings: str | int) 
 @pytest.mark.parametrize("name", [name for name in UNITS if name not in WIRES])
 def test_mutants_of_the_netlist(name: str, tmp_path: Path) -> None:
     """One cell in the middle becomes another one with the same pins."""
-    design, config, emission = emitted(name, block=2)
+    design, config, emission = emitted(name, block=2, lanes=2, element_bits=3)
     netlist = mapped(emission, tmp_path)
     text = netlist.verilog.read_text()
     cells = list(re.finditer(r"\b(?:NAND|NOR)2_X1\b", text))

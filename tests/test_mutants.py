@@ -14,14 +14,18 @@ import numpy as np
 import pytest
 from helpers import Edit, arrays_of, build_in, config_of, edited, random_products
 
+from golden.pim_random import random_trace
+from golden.pim_trace import write_trace
 from hw.catalog import DESIGNS, Design, Kind
 from hw.emit import Emission, emit
 from hw.matmul_free_isa import MatmulFreeConfig
 from hw.memory import Memory
+from hw.pim_config import PimConfig
 from pe.config import Config
 from sim.blocks import random_blocks
 from sim.grouping import with_groups
 from sim.job import Arrays, Job
+from sim.pim_setup import organisation_of
 from sim.player import Player, PlayerConfig, player_config
 from sim.programs import random_image
 from sim.results import SimulationError
@@ -46,6 +50,7 @@ SETTINGS: Mapping[Kind, Mapping[str, int]] = {
         "tokens": 6,
         "window": 4,
     },
+    Kind.PIM_CHANNEL: {"bank_rows": 8, "steps": 4, "lanes": 2, "columns": 4, "t_refi": 900},
     Kind.COMMAND_DEVICE: {"rows": 3, "cols": 2, "depth_a": 512, "depth_b": 512, "depth_c": 512},
     Kind.PROCESSOR: {"length": 4},
 }
@@ -99,6 +104,50 @@ class Mutant:
 
 
 MUTANTS = [
+    Mutant(
+        "gemv_unit: the latch never starts anew",
+        "gemv_unit",
+        (Edit("gemv_unit", r"= flags_1\[1\] \? .*;", "= result;"),),
+        RESULTS,
+        settings=(("lanes", 3),),
+    ),
+    Mutant(
+        "pim_bank: an activate before tRP is legal",
+        "pim_bank",
+        (Edit("pim_bank", r"does_pre \? 6'h0d", "does_pre ? 6'h0c"),),
+        RESULTS,
+        settings=(("bank_rows", 4),),
+    ),
+    Mutant(
+        "pim: tRP is a cycle short",
+        "pim",
+        (Edit("pim_bank", r"does_pre \? 6'h0d", "does_pre ? 6'h0c"),),
+        r"cycle \d+: I4: ACT",
+    ),
+    Mutant(
+        "pim: the buffer of PIM takes memory's rows",
+        "pim",
+        (Edit("pim_rows", r"if \(pim_takes\)", "if (mem_takes)"),),
+        r"cycle \d+: I11: GEMV \d+: the results",
+    ),
+    Mutant(
+        "pim: no rank is ever due for refresh",
+        "pim",
+        (Edit("controller", r"assign due = .*;", "assign due = 0;"),),
+        r"cycle \d+: I14: rank 0 was due",
+    ),
+    Mutant(
+        "pim: a precharge does not put its row back",
+        "pim",
+        (Edit("pim_rows", r"\.write_enable\(.*\)", ".write_enable(1'b0)"),),
+        r"cycle \d+: I1[01]: ",
+    ),
+    Mutant(
+        "pim: a header needs no time before a refresh",
+        "pim",
+        (Edit("controller", r"assign until_refresh = .*;", "assign until_refresh = 18'd0;"),),
+        r"cycle \d+: I9: ",
+    ),
     Mutant(
         "processor: a table has steps and no lines",
         "matmul_free_core",
@@ -1460,6 +1509,9 @@ def run(design: Design, settings: Settings, emitted: Emission, stall: float, fol
         job, testcase = Job.of(design, config, SEED, depth=depth), "operands"
     elif design.kind is Kind.STREAM_UNIT:
         job, testcase = Job.of(design, config, SEED, stall=stall, count=SETS), "beats"
+    elif isinstance(config, PimConfig):
+        requests = random_trace(np.random.default_rng(SEED), organisation_of(config), 5, 600, 0.4)
+        job, testcase = Job.of(design, config, SEED, trace=write_trace(requests)), "trace"
     else:
         job, testcase = Job.of(design, config, SEED, stall=stall), "products"
         rng = np.random.default_rng(SEED)

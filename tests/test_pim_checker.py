@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pim_traces import NO_REFRESH, SMALL, tiles
+from pim_traces import NO_REFRESH, SMALL
 
+from golden.pim_cases import tiles
 from golden.pim_checker import Checker, same_results
 from golden.pim_commands import Command, Event
 from golden.pim_data import DataModel, Row, encode

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from pim_traces import NO_REFRESH, SMALL, tiles
+from pim_traces import NO_REFRESH, SMALL
 
+from golden.pim_cases import tiles
 from golden.pim_commands import Command
 from golden.pim_data import DataModel, Elements, decode, encode, gemv, tree
 from golden.pim_model import simulate

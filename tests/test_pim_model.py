@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 import pytest
-from pim_traces import NO_REFRESH, ORGANISATIONS, accesses, tiles
+from pim_traces import NO_REFRESH, ORGANISATIONS
 
+from golden.pim_cases import accesses, tiles
 from golden.pim_commands import Command, Run
 from golden.pim_model import simulate
 from golden.pim_timing import Organisation, Policy, Timing, guard, span
@@ -63,7 +64,7 @@ def test_pim_and_memory(
 ) -> None:
     name, count, gemvs, k, reads, write_every, blocked, plain, hold, pim_alone, mem_alone = case
     org = ORGANISATIONS[name]
-    pim, memory = tiles(count, gemvs, k), accesses(reads, org, write_every)
+    pim, memory = tiles(count, gemvs, k), accesses(reads, org, write_every=write_every)
     totals = []
     for policy, ends in ((BLOCKED, blocked), (PLAIN, plain), (HOLD, hold)):
         run = simulate(org, NO_REFRESH, policy, pim + memory)

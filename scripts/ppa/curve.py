@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hw.catalog import Design
+from hw.catalog import Design, Kind
 from hw.emit import Emission, emit, write_atomically
 from pe.config import Config, parameters
 from scripts.ppa.equivalence import Proof, prove
@@ -121,7 +121,7 @@ def place_of(emission: Emission, library: Library, design: Design, options: Opti
     Raises
     ------
     ValueError
-        When an option is out of range.
+        When an option is out of range, or the design is a PIM channel.
     MissingTool
         When a tool is insisted on and absent.
     """
@@ -157,13 +157,18 @@ def measure(
     Raises
     ------
     ValueError
-        When an option is out of range.
+        When an option is out of range, or the design is a PIM channel.
     FlowError
         When a netlist does not do what the RTL does.
     MissingTool
         When a tool is insisted on and absent.
     """
     options = options or Options()
+    if design.kind is Kind.PIM_CHANNEL:
+        raise ValueError(
+            f"design: {design.name!r} is a {design.kind.value}, most of which is memory; its units "
+            "can be measured"
+        )
     emission = emit(design.component, config)
     kept = place_of(emission, library, design, options)
     known = kept_measurement(kept)

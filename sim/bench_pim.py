@@ -1,0 +1,111 @@
+# amaranth: UnusedElaboratable=no
+"""Bench of a PIM channel: a trace against the cycle model, the data model and the checker."""
+
+from dataclasses import replace
+from typing import Any
+
+import cocotb
+import numpy as np
+
+from golden.pim_checker import Checker
+from golden.pim_commands import Command, Event
+from golden.pim_data import DataModel, Row
+from golden.pim_model import simulate
+from golden.pim_random import random_cells
+from golden.pim_timing import Organisation
+from golden.pim_trace import Request, read_trace
+from hw.pim_channel import PimChannel
+from sim.job import Arrays, load, save_result
+from sim.pim_driver import PimDriver, Seen
+from sim.pim_setup import organisation_of, policy_of, timing_of
+
+
+def check_commands(seen: list[Event], expected: list[Event]) -> None:
+    """Hold the command bus to the model, command by command."""
+    for index, (found, right) in enumerate(zip(seen, expected, strict=False)):
+        right = replace(right, request=found.request)
+        if right.command is Command.RDRESULT:  # its column is where the next steps go on
+            right = replace(right, column=found.column)
+        assert found == right, f"command {index}: {_words(found)}, the model says {_words(right)}"
+    assert len(seen) == len(expected), f"{len(seen)} commands, the model has {len(expected)}"
+
+
+def _words(event: Event) -> str:
+    return (
+        f"{event.command.value} {event.place} row {event.row} column {event.column} k {event.k} "
+        f"in cycle {event.cycle}"
+    )
+
+
+@cocotb.test()
+async def trace(dut: Any) -> None:
+    """Run the job's trace: no invariant broken, and every command, word and cell right."""
+    job, arrays = load()
+    channel: PimChannel = job.component()
+    config = channel.config
+    org, timing, policy = organisation_of(config), timing_of(config), policy_of(config)
+    requests = read_trace(job.options["trace"], org, timing, policy)
+    cells = _cells(arrays, np.random.default_rng(job.seed), org, requests)
+    run = simulate(org, timing, policy, requests)
+    driver = PimDriver(dut, channel)
+    views = [driver.cells(bank) for bank in range(org.all_banks)]
+    for (bank, row), data in cells.items():
+        views[bank][row, : org.row_bytes] = data
+    seen = await driver.run(requests, 2 * run.end + 1000)
+
+    answers = _answers(seen, org)
+    checker = Checker(org, timing, policy, requests, cells)
+    for event, (_, outcome) in zip(seen.events, answers, strict=True):
+        checker.observe(event, outcome)
+    violations = checker.finish()
+    assert not violations, str(violations[0])
+    assert not seen.error, "error: a bank has seen an illegal command"
+    check_commands(seen.events, run.events)
+    model = DataModel(org, policy, cells)
+    results = []
+    for event, (cycle, outcome) in zip(seen.events, answers, strict=True):
+        right: Any = model.observe(event)
+        if outcome is None:
+            continue
+        slot = event.cycle
+        if event.command is Command.GEMV:
+            slot += timing.stream(event.k)
+        if event.command is not Command.RD:
+            results.append(outcome)
+        text = f"{event.command.value} in cycle {event.cycle}"
+        assert cycle == slot + timing.cl, f"{text}: data in cycle {cycle}, not {slot + timing.cl}"
+        assert np.array_equal(outcome, right), f"{text}: {outcome}, the golden model says {right}"
+    for (bank, row), data in model.cells.rows.items():
+        assert np.array_equal(views[bank][row, : org.row_bytes], data), (
+            f"bank {bank} row {row}: its cells are not what was written"
+        )
+    events = [(e.cycle, e.command.value, e.place, e.row, e.k) for e in seen.events]
+    ends = {"pim_end": run.pim_end, "mem_end": run.mem_end, "waits": run.waits}
+    kept = {"results": np.array(results, np.int32).reshape(-1, org.all_banks)}
+    save_result({**ends, "commands": len(events), "events": events}, kept)
+
+
+def _cells(
+    arrays: Arrays, rng: np.random.Generator, org: Organisation, requests: list[Request]
+) -> dict[tuple[int, int], Row]:
+    """Contents of the rows: the job's [banks, rows, bytes], or random where a request goes."""
+    if "cells" in arrays:
+        given = arrays["cells"]
+        return {place: given[place] for place in np.ndindex(*given.shape[:2])}
+    return random_cells(rng, org, 1 + max((r.row for r in requests), default=0))
+
+
+def _answers(seen: Seen, org: Organisation) -> list[tuple[int, Any]]:
+    """What came back for each command, and when; nothing for most."""
+    reads, results = iter(seen.reads), iter(seen.results)
+    answers: list[tuple[int, Any]] = []
+    for event in seen.events:
+        cycle = -1
+        outcome: Any = None
+        if event.command is Command.RD:
+            cycle, outcome = next(reads, (-1, None))
+        elif event.command in (Command.GEMV, Command.RDRESULT):
+            cycle, word = next(results, (-1, 0))
+            outcome = np.frombuffer(word.to_bytes(4 * org.all_banks, "little"), "<i4")
+        answers.append((cycle, outcome))
+    return answers

@@ -1,0 +1,123 @@
+# amaranth: UnusedElaboratable=no
+"""The PIM channel in RTL: commands, data and invariants on traces, with one buffer and two."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import SEED, random_generator
+
+from golden.pim_cases import accesses, tiles
+from golden.pim_mapping import Attention
+from golden.pim_random import random_trace
+from golden.pim_trace import Op, Request, write_trace
+from hw.catalog import find
+from hw.emit import emit
+from hw.pim_channel import PimChannel
+from hw.pim_config import PimConfig
+from sim.pim_setup import organisation_of
+from sim.runner import lint
+from sim.simulate import Outcome, build_design, run_trace
+
+DESIGN = find("pim")
+SMALL = {"bank_rows": 128, "steps": 8, "lanes": 8, "columns": 16}
+DUAL = PimConfig.from_settings(SMALL)
+SINGLE = PimConfig.from_settings({**SMALL, "dual": False, "pre_all": True, "max_wait": 1600})
+TWO_RANKS = PimConfig.from_settings(
+    {
+        **SMALL,
+        "ranks": 2,
+        "groups": 2,
+        "banks": 2,
+        "hold_act": False,
+        "max_wait": 2000,
+        "timing.t_wr": 17,
+    }
+)
+CONFIGS = [DUAL, SINGLE, TWO_RANKS]
+
+
+def outcome(config: PimConfig, trace: list[Request], folder: Path) -> Outcome:
+    return run_trace(DESIGN, config, write_trace(trace), folder, SEED)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_random_traces(config: PimConfig, tmp_path: Path) -> None:
+    """With refresh; memory and PIM fight over a few rows."""
+    trace = random_trace(random_generator(), organisation_of(config), 5, 500)
+    assert outcome(config, trace, tmp_path).result["commands"] > 500
+
+
+def test_published_case(tmp_path: Path) -> None:
+    """S4 with tiles of one GEMV: as far as eight steps of a row go."""
+    trace = tiles(1, 1, 8) + accesses(32, organisation_of(DUAL))
+    found = outcome(DUAL, trace, tmp_path).result
+    assert (found["pim_end"], found["mem_end"]) == (157, 246)
+
+
+def test_corner_cases(tmp_path: Path) -> None:
+    """Rows that memory and PIM both want, in every order."""
+    group = [Request(Op.HEADER, row=5, k=4, gemvs=2), *[Request(Op.GEMV, k=4)] * 2]
+    trace = [
+        Request(Op.WRITE, 2, 5, 1, data=0x1234),
+        Request(Op.GWRITE, 1, 5),
+        *group,
+        Request(Op.WRITE, 3, 5, 7, data=0xFF01),
+        Request(Op.READ, 0, 5, 2),
+        *group,
+        Request(Op.GWRITE, 3, 5),
+        *group,
+        *group,
+        Request(Op.WRITE, 1, 6, 0, data=7),
+        Request(Op.READ, 3, 5, 7),
+        Request(Op.HEADER, row=6, k=1, gemvs=8, arrival=1700),
+        *[Request(Op.GEMV, k=1)] * 8,
+        Request(Op.READ, 1, 6, 0, arrival=1990),
+    ]
+    assert outcome(DUAL, trace, tmp_path).result["commands"]
+
+
+def test_attention(tmp_path: Path) -> None:
+    rng = random_generator()
+    heads, size, tokens = 2, 24, 10
+    layout = Attention(organisation_of(DUAL), heads, size, tokens)
+    q = rng.integers(-128, 128, (heads, size))
+    k, v = (rng.integers(-128, 128, (heads, tokens, size)) for _ in "kv")
+    cells = np.zeros((4, 128, DUAL.row_bytes), np.uint8)
+    for place, row in layout.cells(k, v).items():
+        cells[place] = row
+    trace, groups = layout.logits_trace(q)
+    simulator = build_design(DESIGN, DUAL)
+    found = run_trace(
+        DESIGN, DUAL, write_trace(trace), tmp_path, simulator=simulator, cells=cells
+    ).arrays["results"]
+    gemvs = [i for i, request in enumerate(trace) if request.op is Op.GEMV]
+    logits = layout.logits(dict(zip(gemvs, found, strict=True)), groups)
+    assert np.array_equal(logits, np.einsum("hd,htd->ht", q, k))
+
+
+CHOICES: list[dict[str, int | bool]] = [
+    {"dual": True, "hold_act": False, "ranks": 2, "timing.t_refi": 0},
+    {"dual": True, "hold_act": False, "ranks": 2, "groups": 2, "max_wait": 1},
+    {"dual": True, "ranks": 3, "banks": 1, "groups": 3, "queue": 2, "refresh_all": True},
+    {"dual": True, "banks": 1, "lanes": 1, "bank_rows": 2, "columns": 2},
+    {"dual": False, "ranks": 2, "groups": 2, "banks": 1, "timing.t_refi": 0},
+    {"dual": False, "banks": 3, "timing.t_ccd_l": 3, "timing.t_ccd_s": 3, "steps": 62},
+]
+
+
+@pytest.mark.parametrize("settings", CHOICES, ids=str)
+def test_choices_are_clean(settings: dict[str, int | bool], tmp_path: Path) -> None:
+    """Verilator has nothing to say about any of them."""
+    emission = emit(PimChannel, PimConfig.from_settings({**SMALL, "bank_rows": 8, **settings}))
+    verilog, _ = emission.write(tmp_path)
+    assert lint(verilog, emission.name) == []
+
+
+def test_bad_configs() -> None:
+    with pytest.raises(ValueError, match=r"^columns: 7 do not divide a row of 64 bytes$"):
+        PimConfig.from_settings({**SMALL, "columns": 7})
+    with pytest.raises(ValueError, match=r"^cwl: 4 is less than burst \+ t_rtrs - 1$"):
+        PimConfig.from_settings({"timing.cwl": 4, "timing.burst": 8})
+    with pytest.raises(ValueError, match=r"^fill: 2 steps are shorter than burst \+ t_rtrs$"):
+        PimConfig.from_settings({"timing.fill": 2, "timing.t_rtrs": 3})
