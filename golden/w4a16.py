@@ -296,9 +296,9 @@ def aligned(
     Returns
     -------
     dict
-        int64 arrays [t]. ``"aligned"``: `align` of `a` to ``"exponent"``, the largest one of the
-        activations that were ahead in the group before, 1 where there were none. ``"nan"``: one of
-        those was not finite.
+        int64 arrays [t]. ``"aligned"``: `align` of `a` to ``"exponent"``, or 0 where nothing is
+        valid. ``"exponent"``: the largest one of the activations that were ahead in the group
+        before, 1 where there were none. ``"nan"``: one of those was not finite.
 
     Raises
     ------
@@ -316,7 +316,7 @@ def aligned(
     np.maximum.at(special, group[valid] + 1, nonfinite[valid])
     exponent = largest[group]
     found = align(a, exponent, format=format, places=places, rounding=rounding)
-    return {"aligned": found, "exponent": exponent, "nan": special[group]}
+    return {"aligned": np.where(valid, found, 0), "exponent": exponent, "nan": special[group]}
 
 
 def _weights(b: ArrayLike) -> Codes:

@@ -2,6 +2,8 @@
 """``rtloom layer``: real weights in the format of a PE, and their products in an array of it."""
 
 import argparse
+import re
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from golden.codes import numbers
-from golden.formats import decode
+from golden.formats import decode, format_of
 from golden.schemes import group_quantized, quantized
 from hw.catalog import Kind
-from hw.dequantizer import FLOAT_SCALE
+from hw.dequantizer import FLOAT_SCALE, MODES
 from hw.engine import EngineConfig
 from hw.grouped import GroupedConfig
+from pe.element import INTEGER
 from scripts.output import print_json, print_table
 from scripts.ppa.curve import Options, measure
 from scripts.ppa.library import find_library
@@ -32,6 +35,8 @@ GROUPS = range(32, 257)
 """Sizes of groups that may be asked for."""
 SCALE_BITS = 32
 """Storage of a scale."""
+CODED = {"BF16": "bf16", "F8_E4M3": "e4m3", "F8_E5M2": "e5m2"}
+"""Types of ``.safetensors`` that NumPy has not, as `golden.formats` calls them."""
 
 Reals = npt.NDArray[np.float64]
 
@@ -94,7 +99,7 @@ def file_layers(
 
 
 def _arrays(path: Path, names: Sequence[str]) -> Iterator[tuple[str, Reals]]:
-    arrays = _read(path)
+    arrays = _read(path, names)
     for name in names:
         if name not in arrays:
             raise ValueError(f"matrix: {name!r} is not in {path}: {', '.join(arrays)}")
@@ -108,22 +113,43 @@ def _arrays(path: Path, names: Sequence[str]) -> Iterator[tuple[str, Reals]]:
             raise ValueError(f"matrix: {name!r} is {kind}, and not a 2-dimensional float")
 
 
-def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
+def _read(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
     if path.suffix not in (".npz", ".safetensors"):
         raise ValueError(f"file: {path} is not a .npz or .safetensors file")
     try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
+        if path.suffix == ".safetensors":
+            return dict(_tensors(path.read_bytes(), names))
+        with path.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise ValueError("it is no zip archive")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
                 return dict(file)
-        from safetensors.numpy import load_file
-
-        return dict(load_file(path))
     except OSError as error:
         raise ValueError(f"file: {path} cannot be read: {error.strerror or error}") from error
     except Exception as error:
         # Each library has errors of its own for a file that is none of its format.
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"file: {path} is not readable as {path.suffix}: {text}") from error
+
+
+def _tensors(data: bytes, names: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Yield the tensors of a file; of types that NumPy has not, only those named are decoded."""
+    from safetensors import deserialize
+
+    for name, tensor in deserialize(data):
+        kind, shape = tensor["dtype"], tensor["shape"]
+        if names and name not in names:
+            yield name, np.frombuffer(tensor["data"], np.uint8)
+        elif kind in CODED:
+            form = CODED[kind]
+            codes = np.frombuffer(tensor["data"], f"<u{format_of(form).width // 8}")
+            yield name, decode(codes, form).reshape(shape)
+        elif match := re.fullmatch(r"([FIUC])(8|16|32|64)|BOOL", kind):
+            dtype = f"<{match[1].lower()}{int(match[2]) // 8}" if match[1] else "?"
+            yield name, np.frombuffer(tensor["data"], dtype).reshape(shape)
+        else:
+            raise ValueError(f"{name}: numbers of type {kind} are not taken")
 
 
 class Quantized(NamedTuple):
@@ -153,8 +179,10 @@ def quantize(layer: Layer, config: EngineConfig) -> Quantized:
     Raises
     ------
     ValueError
-        When a matrix is empty, or holds NaN or infinity.
+        When a matrix is empty, or holds NaN or infinity, or the engine takes other operands than
+        quantised matrices.
     """
+    _check_operands(config)
     a = quantized(layer.activations, config.format_a, config.width_a, axis=1)
     k = layer.weights.shape[0]
     if isinstance(config, GroupedConfig):
@@ -173,8 +201,23 @@ def quantize(layer: Layer, config: EngineConfig) -> Quantized:
     return Quantized((a.codes, b.codes), a.scales * b.scales, rounded, bits)
 
 
-def run_layers(layers: Sequence[Layer], selection: Selection, seed: int) -> list[dict[str, Any]]:
-    """Quantise layers to the formats of an engine's PE, run them, and return what was found."""
+def _check_operands(config: EngineConfig) -> None:
+    """Refuse an engine whose operands are not those that `quantize` makes."""
+    for name in ("signed_a", "signed_b"):
+        if not getattr(config, name):
+            raise ValueError(f"{name}: false is not allowed, quantised matrices are signed")
+    if isinstance(config, GroupedConfig) and config.format_b != INTEGER:
+        raise ValueError(f"pe: {config.pe!r} does not take integers, as groups have them")
+
+
+def quantize_all(layers: Sequence[Layer], selection: Selection) -> list[Quantized]:
+    """Quantise layers to the formats of an engine's PE.
+
+    Raises
+    ------
+    ValueError
+        As `quantize` does, or when the engine cannot hold a product; the layer is named.
+    """
     config = selection.config
     assert isinstance(config, EngineConfig)
     found = []
@@ -185,6 +228,15 @@ def run_layers(layers: Sequence[Layer], selection: Selection, seed: int) -> list
             found.append(quantize(layer, config))
         except ValueError as error:
             raise ValueError(f"{layer.name}: {error}") from error
+    return found
+
+
+def run_layers(
+    layers: Sequence[Layer], found: Sequence[Quantized], selection: Selection, seed: int
+) -> list[dict[str, Any]]:
+    """Run quantised layers on an engine, and return what was found."""
+    config = selection.config
+    assert isinstance(config, EngineConfig)
     products = [layer.operands for layer in found]
     outcome = run_products(selection.design, config, products, workdir_of(config), seed=seed)
     group = config.group if isinstance(config, GroupedConfig) else None
@@ -223,6 +275,8 @@ def run(args: argparse.Namespace) -> int:
     if select(args.design, []).design.kind is not Kind.GEMM_ENGINE:
         raise ValueError(f"design: {args.design!r} is not a GEMM engine")
     selections = [select(args.design, [*args.settings, f"pe={pe}"]) for pe in pes]
+    if args.mode not in MODES:
+        raise ValueError(f"mode: {args.mode!r} is not one of {', '.join(MODES)}")
     for group in args.group:
         if group not in GROUPS:
             raise ValueError(f"group: {group} is not in {GROUPS[0]}..{GROUPS[-1]}")
@@ -232,11 +286,13 @@ def run(args: argparse.Namespace) -> int:
         layers = network_layers()
     else:
         layers = file_layers(args.file, args.matrix, args.transpose, args.rows, args.seed)
+    # Bad input is told before anything runs.
+    operands = [quantize_all(layers, selection) for selection in selections]
     rows: list[dict[str, Any]] = []
-    for selection in selections:
+    for selection, quantised in zip(selections, operands, strict=True):
         energy = None
         with step(f"running {len(layers)} layers on {selection.config.name}"):
-            found = run_layers(layers, selection, args.seed)
+            found = run_layers(layers, quantised, selection, args.seed)
         if args.energy:
             options = Options(periods_ns=(args.energy,))
             measured = measure(selection.design, selection.config, find_library(None), options)

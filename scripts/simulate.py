@@ -96,8 +96,12 @@ def _load(path: Path, name: str, width: int, signed: bool, floats: bool = False)
         raise ValueError(f"{name}: {path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise ValueError(f"{name}: {path} is not a .npy matrix") from error
+    if not isinstance(matrix, np.ndarray):
+        raise ValueError(f"{name}: {path} is an archive and not a .npy matrix")
     if floats and matrix.dtype == np.float32:
         matrix = np.ascontiguousarray(matrix).view(np.uint32)
+    elif floats and np.issubdtype(matrix.dtype, np.floating):
+        raise ValueError(f"{name}: dtype {matrix.dtype} is not float32")
     return check_matrix(name, matrix, width, signed)
 
 

@@ -3,7 +3,8 @@
 
 Units with up to 2**20 combinations of operands are tried on all of them; others, and units that
 remember operands, on random sets in which the extremes of each operand are well represented. A
-unit that does not take every word at its ports has a function that draws its operands.
+unit that does not take every word at its ports has a function that draws its operands. Where no
+operands are present outputs are checked as well: sums hold, and nothing else is told.
 """
 
 import importlib
@@ -197,8 +198,7 @@ async def operands(dut: Any) -> None:
             f"o_valid: set {late[0]} of {count} is not answered after exactly {latency} cycles"
         )
     for name, column in expected.items():
-        differs = (results[name] != column).reshape(count, -1).any(axis=1)
-        wrong = np.flatnonzero(differs & valid)
+        wrong = np.flatnonzero((results[name] != column).reshape(count, -1).any(axis=1))
         if len(wrong):
             first = int(wrong[0])
             shown = ", ".join(f"{p}={_text(values[first])}" for p, values in columns.items())

@@ -67,6 +67,12 @@ def test_sim_of_given_scales_and_zero_points(capsys: Capture, tmp_path: Path) ->
     assert run_json(capsys, *argv)["bit_exact"]
     message = refused(capsys, *argv, "--n", "3")
     assert "scales: shape (3, 2) is not (3, 3), [groups of 4, n]" in message
+    np.save(tmp_path / "scales.npy", np.full((3, 2), 0.25))
+    assert "scales: dtype float64 is not float32" in refused(capsys, *argv)
+    with (tmp_path / "scales.npy").open("wb") as file:
+        np.savez(file, scales=np.ones((3, 2), np.float32))
+    assert "scales.npy is an archive and not a .npy matrix" in refused(capsys, *argv)
+    np.save(tmp_path / "scales.npy", np.full((3, 2), 0.25, np.float32))
     np.save(tmp_path / "zeros.npy", np.full((3, 2), -9))
     assert "zeros[0, 0]: -9 is not in -8..7" in refused(capsys, *argv)
 

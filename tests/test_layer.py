@@ -1,7 +1,9 @@
 """``rtloom layer``: real weights in arrays of narrow PEs."""
 
+import json
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from helpers import SEED
@@ -9,8 +11,11 @@ from safetensors.numpy import save_file
 from test_commands import Capture, refused, run_json
 
 from scripts.cli import main
+from scripts.layer import file_layers
 
 SMALL = ["-s", "rows=3", "-s", "cols=4"]
+PLAIN = ["weights.npz", "--pe", "mac", "-s"]
+GROUPED = ["weights.npz", "--pe", "mix", "--group", "32", "-s"]
 
 
 @pytest.fixture
@@ -28,6 +33,8 @@ def files(tmp_path: Path) -> Path:
     save_file(weights, tmp_path / "weights.safetensors")
     np.savez(tmp_path / "none.npz", bias=weights["bias"])
     (tmp_path / "text.npz").write_text("no archive")
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, weights["up"])
     (tmp_path / "text.safetensors").write_text("no tensors")
     return tmp_path
 
@@ -52,6 +59,28 @@ def test_files(capsys: Capture, files: Path) -> None:
     )  # fmt: skip
     assert [other[size] for size in "mkn"] == [5, 9, 20]
     assert 0.02 < first["weight_error"] < 0.2
+
+
+@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3", "F8_E5M2", "F32", "I8", "BOOL", "F4"])
+def test_types_that_numpy_has_not(tmp_path: Path, kind: str) -> None:
+    """1, -2, 0.5 and 3 in the types of a file."""
+    dtypes = {"BF16": ml_dtypes.bfloat16, "F8_E4M3": ml_dtypes.float8_e4m3fn}
+    dtypes |= {"F8_E5M2": ml_dtypes.float8_e5m2, "F32": np.float32, "I8": np.int8, "BOOL": bool}
+    values = np.array([[1, -2], [0.5, 3]])
+    raw = values.astype(dtypes.get(kind, np.uint8)).tobytes()
+    if kind == "F4":
+        raw = raw[:2]
+    tensor = {"dtype": kind, "shape": [2, 2], "data_offsets": [0, len(raw)]}
+    header = json.dumps({"w": tensor}).encode()
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + raw)
+    if kind in ("I8", "BOOL", "F4"):
+        message = "w: numbers of type F4 are not" if kind == "F4" else "has no two-dim"
+        with pytest.raises(ValueError, match=message):
+            file_layers(path, [], False, 1, SEED)
+        return
+    (layer,) = file_layers(path, [], False, 1, SEED)
+    assert layer.weights.dtype == np.float64 and np.array_equal(layer.weights, values)
 
 
 @pytest.mark.parametrize("scales", ["float", "integer", "power_of_two"])
@@ -104,6 +133,14 @@ def test_groups_are_narrower_scales(capsys: Capture, tmp_path: Path) -> None:
         (["weights.npz", "--pe", "opt9"], "pe: 'opt9' is not one of mac"),
         (["weights.npz", "--design", "mac"], "design: 'mac' is not a GEMM engine"),
         (["weights.npz", "--matrix", "up", "-s", "k_max=4"], "up: k: 20 is not in 1..4"),
+        (
+            ["weights.npz", "--mode", "fp8", "--pe", "mac"],
+            "mode: 'fp8' is not one of integer",
+        ),
+        (["array.npz"], "file: {}/array.npz is not readable as .npz: it is no zip archive"),
+        ([*PLAIN, "signed_a=false"], "up: signed_a: false is not allowed, quantised"),
+        ([*PLAIN, "signed_b=false"], "up: signed_b: false is not allowed, quantised"),
+        ([*GROUPED, "pe=ternary"], "up: pe: 'ternary' does not take integers"),
         (["weights.npz", "--group", "31"], "group: 31 is not in 32..256"),
         (["weights.npz", "--group", "32", "--mode", "fp8"], "mode: 'fp8' is not one of"),
     ],

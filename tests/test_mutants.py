@@ -789,6 +789,18 @@ MUTANTS = [
         RESULTS,
     ),
     Mutant(
+        "float W4A16 PE: a group ends without operands",
+        "float_w4a16_pe",
+        (Edit("float_w4a16_pe", r"= last & i_valid;", "= last;"),),
+        RESULTS,
+    ),
+    Mutant(
+        "aligner: shows an activation that is not present",
+        "activation_aligner",
+        (Edit("activation_aligner", r"else if \(i_valid\) a_reg <= a;", "else if (1) a_reg <= a;"),),
+        RESULTS,
+    ),
+    Mutant(
         "aligner: ties go up",
         "activation_aligner",
         (Edit("activation_aligner", r"assign up = (\S+) & .*;", r"assign up = \1;"),),
