@@ -795,9 +795,9 @@ MUTANTS = [
         RESULTS,
     ),
     Mutant(
-        "aligner: shows an activation that is not present",
+        "aligner: shows what is not present",
         "activation_aligner",
-        (Edit("activation_aligner", r"else if \(i_valid\) a_reg <= a;", "else if (1) a_reg <= a;"),),
+        (Edit("activation_aligner", r"if \(i_valid\) a_reg <= a;", "if (1) a_reg <= a;"),),
         RESULTS,
     ),
     Mutant(
