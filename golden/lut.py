@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.bcq import MOST_BITS
+from golden.bcq import MOST_BITS, encode, fit
 from golden.formats import check_codes
 from golden.gemm import check_integer, wrap
 from golden.mac import multiply_accumulate
@@ -219,6 +219,84 @@ def round_scales(scales: ArrayLike, *, width_exponent: int, terms: int) -> Matri
     if not np.isfinite(values).all():
         raise ValueError("scales: one of them is not finite")
     return _scales(_nearest(values, width_exponent, terms), width_exponent)
+
+
+class Fitted(NamedTuple):
+    """A real matrix in binary code.
+
+    Attributes
+    ----------
+    planes
+        Bits, and scales [planes, n, k], which are the same for all weights of a group.
+    unit
+        Power of two that the scales count: a weight is about ``unit`` times that of the planes.
+    """
+
+    planes: Planes
+    unit: float
+
+
+def quantize(
+    matrix: ArrayLike,
+    planes: int,
+    *,
+    rows: int,
+    columns: int,
+    width_exponent: int,
+    terms: int,
+    rounds: int = 10,
+) -> Fitted:
+    """Turn real weights into bits, and scales that are sums of signed powers of two.
+
+    Scales are fitted to each group of weights by `golden.bcq.fit`, rounded to what has a code, and
+    bits are then chosen anew. Groups at the edges may be smaller.
+
+    Parameters
+    ----------
+    matrix : real array, shape [n, k]
+        Finite.
+    planes : int
+        Bits of a weight, 1 to 8.
+    rows, columns : int
+        Size of a group, at least 1: all rows and one column in layout ``"column"`` of an engine,
+        `rows_per_scale` rows and `mu` columns in layout ``"block"``.
+    width_exponent, terms : int
+        As `scale_codes` takes them.
+    rounds : int
+        As `golden.bcq.fit` takes them.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is empty, not two-dimensional, or holds NaN or infinity, or a parameter is not
+        allowed.
+    """
+    weights = np.asarray(matrix, np.float64)
+    if weights.ndim != 2 or weights.size == 0:
+        raise ValueError(f"matrix: shape {weights.shape} is not two-dimensional with elements")
+    if not np.isfinite(weights).all():
+        row, column = np.argwhere(~np.isfinite(weights))[0].tolist()
+        raise ValueError(f"matrix[{row}, {column}]: {weights[row, column]} is not finite")
+    check_integer("rows", rows, 1)
+    check_integer("columns", columns, 1)
+    check_integer("planes", planes, 1, MOST_BITS)
+    n, k = weights.shape
+    parts = [
+        (slice(top, top + rows), slice(left, left + columns))
+        for top in range(0, n, rows)
+        for left in range(0, k, columns)
+    ]
+    real = np.stack([fit(weights[part].ravel(), planes, rounds) for part in parts])
+    # The largest scale is at most the largest power of a term.
+    most = float(np.abs(real).max()) or 1.0
+    unit = float(np.exp2(np.ceil(np.log2(most)) - (1 << width_exponent) + 1))
+    scales = round_scales(real / unit, width_exponent=width_exponent, terms=terms)
+    codes = np.zeros((n, k), np.int64)
+    spread = np.zeros((planes, n, k), np.int64)
+    for part, found in zip(parts, scales, strict=True):
+        codes[part] = encode(weights[part] / unit, found.astype(np.float64))
+        spread[(slice(None), *part)] = found[:, None, None]
+    return Fitted(Planes(codes >> np.arange(planes)[:, None, None] & 1, spread), unit)
 
 
 def _nearest(values: NDArray[np.float64], width_exponent: int, terms: int) -> Matrix:

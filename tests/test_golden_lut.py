@@ -1,11 +1,12 @@
 """Products of binary-coded weights: dense, by tables, plain integers, and codes of scales."""
 
+import itertools
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import random_generator
+from helpers import SEED, random_generator
 
 from golden.lut import (
     SIZES,
@@ -14,6 +15,7 @@ from golden.lut import (
     half_table,
     of_integers,
     product,
+    quantize,
     read_accumulate,
     round_scales,
     scale_codes,
@@ -152,3 +154,51 @@ def test_bad_input() -> None:
         product(np.zeros((1, 2, 4), int), 1, np.zeros((3, 1), int))
     with pytest.raises(ValueError, match=r"^scales: sums of up to 65 bits are not in 63 bits$"):
         product(np.ones((1, 1, 4), int), 1 << 50, np.full((4, 1), 1 << 12))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(18, 1), (4, 4), (5, 8)])
+@pytest.mark.parametrize("terms", [1, 2, 3])
+def test_quantized_weights(rows: int, columns: int, terms: int) -> None:
+    """Groups that do not divide the matrix; bits are the nearest ones, scales have codes."""
+    rng = np.random.default_rng(SEED)
+    weights = rng.normal(size=(18, 22)) * np.exp2(rng.integers(-3, 3, 22))
+    errors = []
+    for count in (1, 2, 3):
+        form = {"width_exponent": 4, "terms": terms}
+        planes, unit = quantize(weights, count, rows=rows, columns=columns, **form)
+        assert np.log2(unit) % 1 == 0 and planes.bits.shape == (count, 18, 22)
+        scale_codes(planes.scales, **form)
+        for top in range(0, 18, rows):
+            for left in range(0, 22, columns):
+                part = planes.scales[:, top : top + rows, left : left + columns]
+                assert (part == part[:, :1, :1]).all()
+        signs = 2 * np.array(list(itertools.product((0, 1), repeat=count))) - 1
+        levels = np.tensordot(signs, planes.scales, 1) * unit
+        found = ((2 * planes.bits - 1) * planes.scales).sum(axis=0) * unit
+        least = np.abs(levels - weights).min(axis=0)
+        assert np.allclose(np.abs(found - weights), least)
+        errors.append(np.linalg.norm(found - weights) / np.linalg.norm(weights))
+    assert errors == sorted(errors, reverse=True) and errors[2] < 0.4
+
+
+def test_zeros_are_quantized_to_no_scale_at_all() -> None:
+    planes, unit = quantize(np.zeros((2, 3)), 2, rows=1, columns=2, width_exponent=2, terms=1)
+    assert not planes.scales.any() and unit == 0.125
+
+
+@pytest.mark.parametrize(
+    ("matrix", "settings", "message"),
+    [
+        ([[1.0, np.nan]], {}, r"matrix\[0, 1\]: nan is not finite"),
+        ([1.0], {}, r"matrix: shape \(1,\) is not two-dimensional with elements"),
+        ([[1.0]], {"rows": 0}, "rows: 0 is "),
+        ([[1.0]], {"planes": 9}, r"planes: 9 is not in 1\.\.8"),
+        ([[1.0]], {"terms": 4}, r"terms: 4 is not in 1\.\.3"),
+    ],
+)
+def test_weights_that_are_not_quantized(
+    matrix: object, settings: dict[str, int], message: str
+) -> None:
+    default = {"planes": 2, "rows": 1, "columns": 1, "width_exponent": 2, "terms": 1}
+    with pytest.raises(ValueError, match=f"^{message}"):
+        quantize(matrix, **(default | settings))  # type: ignore[arg-type]

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from helpers import SEED, random_generator
 
-from golden import bcq
-from golden.lut import Planes, of_integers, product, round_scales
+from golden.lut import Planes, of_integers, product, quantize
 from hw.catalog import DESIGNS
 from hw.emit import emit
 from hw.lut_engine import BLOCK, COLUMN, LEAD, LutEngine, LutEngineConfig
@@ -89,33 +88,12 @@ def test_real_weights(tmp_path: Path) -> None:
     layer = network.layers[0].weights.T[:16, :40].astype(np.float64)
     x = random_generator().integers(-128, 128, (40, 2))
     errors = []
-    for config, shape, axes in (
-        (ENGINES[0], (1, 16, 40), (1, 40, 16)),
-        (ENGINES[1], (4, 4, 10, 4), (4, 10, 4, 4)),
-    ):
+    for config, rows, columns in ((ENGINES[0], 16, 1), (ENGINES[1], 4, 4)):
         form = {"width_exponent": config.width_exponent, "terms": config.terms}
-        # One group for each column, or for each 4 x 4 block.
-        order = (0, 2, 1) if config.layout == COLUMN else (0, 2, 1, 3)
-        groups = layer.reshape(shape).transpose(order)
-        assert groups.shape == axes
-        groups = groups.reshape(*groups.shape[: -1 if config.layout == COLUMN else -2], -1)
-        real = bcq.fit(groups, 3)
-        unit = real.max() / (1 << (1 << config.width_exponent) - 1)
-        scales = round_scales(real / unit, **form)
-        codes = bcq.encode(groups / unit, scales[..., None, :].astype(np.float64))
-        decoded = bcq.decode(codes, scales[..., None, :].astype(np.float64)) * unit
-        errors.append(np.linalg.norm(decoded - groups) / np.linalg.norm(groups))
-
-        def back(values: np.ndarray[Any, Any], axes: Any = axes, order: Any = order) -> Matrix:
-            inverse = values.reshape(axes).transpose(order).reshape(16, 40)
-            return inverse.astype(np.int64)
-
-        planes = Planes(
-            np.stack([back(codes >> i & 1) for i in range(3)]),
-            np.stack([back(np.broadcast_to(scales[..., None, i], codes.shape)) for i in range(3)]),
-        )
-        exact = back(np.rint(decoded / unit)) @ x
-        assert np.array_equal(product(planes.bits, planes.scales, x), exact)
+        planes, unit = quantize(layer, 3, rows=rows, columns=columns, **form)
+        decoded = ((2 * planes.bits - 1) * planes.scales).sum(axis=0)
+        errors.append(np.linalg.norm(decoded * unit - layer) / np.linalg.norm(layer))
+        assert np.array_equal(product(planes.bits, planes.scales, x), decoded @ x)
         run(config, [(planes, x)], tmp_path)
     assert errors[0] < 0.5 and errors[1] < 0.3
 
