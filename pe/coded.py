@@ -137,9 +137,10 @@ class ShiftConfig(CodedConfig):
         # Gated before it is shifted; the sign of A then stands for bits above.
         operand = Signal(number.shape(), name="operand")
         shifted = Signal(len(number) + _top_exponent(self.width_b), name="shifted")
+        below = Signal(name="unused_place")
         m.d.comb += [
             operand.eq(Mux(exponent.any(), number, 0)),
-            shifted.eq((operand << exponent)[1 : 1 + len(shifted)]),
+            Cat(below, shifted).eq(operand << exponent),
         ]
         return Row((shifted ^ negative.replicate(len(shifted))).as_signed(), negative)
 
@@ -224,13 +225,10 @@ class CodedStep(Unit):
         if pe.terms == 1:
             # The carry-in, as a column below the lowest.
             (row,) = rows
-            extended = Signal(pe.width_acc, name="extended")
-            total = Signal(1 + pe.width_acc, name="total")
-            m.d.comb += [
-                extended.eq(row.value),
-                total.eq(Cat(row.negative, extended) + Cat(Const(1, 1), self.addend)),
-                self.sum.eq(total[1:]),
-            ]
+            below = Signal(name="unused_place")
+            word = Cat(row.negative, row.value).as_signed()
+            total = word + Cat(Const(1, 1), self.addend).as_signed()
+            m.d.comb += Cat(below, self.sum).eq(total)
             return m
         heap = BitHeap(pe.width_acc)
         heap.add(self.addend.as_unsigned())

@@ -9,6 +9,7 @@ from hw.catalog import DESIGNS, Kind
 from hw.emit import emit
 from hw.presets import PRESETS
 from pe.config import Config
+from pe.registry import PES
 from pe.unit import Unit
 from sim.runner import lint
 
@@ -79,3 +80,11 @@ def test_function_units(name: str, signed: bool, tmp_path: Path) -> None:
         signed_b=signed,
     )
     assert warnings(DESIGNS[name].component, config, tmp_path) == []
+
+
+@pytest.mark.parametrize("pe", PES)
+def test_processing_elements(pe: str, tmp_path: Path) -> None:
+    """By itself, one product a step; several in an engine."""
+    for design in (DESIGNS["pe"], DESIGNS["cube"]):
+        config = config_of(design, pe=pe, rows=2, cols=2)
+        assert warnings(design.component, config, tmp_path) == []
