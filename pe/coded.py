@@ -226,8 +226,8 @@ class CodedStep(Unit):
             # The carry-in, as a column below the lowest.
             (row,) = rows
             below = Signal(name="unused_place")
-            word = Cat(row.negative, row.value).as_signed()
-            total = word + Cat(Const(1, 1), self.addend).as_signed()
+            extended = Cat(row.value, row.value[-1].replicate(pe.width_acc))[: pe.width_acc]
+            total = Cat(row.negative, extended) + Cat(Const(1, 1), self.addend)
             m.d.comb += Cat(below, self.sum).eq(total)
             return m
         heap = BitHeap(pe.width_acc)

@@ -326,14 +326,22 @@ def _layer(parser: argparse.ArgumentParser) -> None:
         type=_size,
         action="append",
         default=[],
-        help="4-bit weights in groups of 32 to 256 k, with a scale and a zero point each, on an "
-        "array for them; may be repeated",
+        help="4-bit weights in groups of 32 to 256 k, with a scale and a zero point each, on "
+        "systolic_grouped; may be repeated",
     )
     parser.add_argument(
         "--mode",
         metavar="SCALES",
-        default="float",
         help="of groups: integer, power_of_two or float (default float)",
+    )
+    parser.add_argument(
+        "--planes",
+        metavar="BITS",
+        type=_size,
+        action="append",
+        default=[],
+        help="binary codes of 1 to 8 bits with scales of two powers of two, on the look-up engine; "
+        "may be repeated",
     )
     parser.add_argument(
         "--pe",

@@ -14,11 +14,13 @@ import numpy.typing as npt
 from golden.codes import numbers
 from golden.formats import decode, format_of
 from golden.schemes import group_quantized, quantized
-from hw.catalog import Kind
+from hw.catalog import Design, Kind
 from hw.dequantizer import FLOAT_SCALE, MODES
 from hw.engine import EngineConfig
 from hw.grouped import GroupedConfig
+from pe.config import Config
 from pe.element import INTEGER
+from scripts.look_up_layer import DESIGN, LookUpLayer, engine_config, look_up_layer, run_look_up
 from scripts.output import print_json, print_table
 from scripts.ppa.curve import Options, measure
 from scripts.ppa.library import find_library
@@ -33,6 +35,8 @@ GROUPED = "systolic_grouped"
 """Array of weights in groups."""
 GROUPS = range(32, 257)
 """Sizes of groups that may be asked for."""
+PLANES = range(1, 9)
+"""Bits of a weight in binary codes."""
 SCALE_BITS = 32
 """Storage of a scale."""
 CODED = {"BF16": "bf16", "F8_E4M3": "e4m3", "F8_E5M2": "e5m2"}
@@ -251,6 +255,7 @@ def run_layers(
                 "layer": layer.name,
                 "pe": config.pe,
                 "group": group,
+                "planes": None,
                 **{size: product[size] for size in "mkn"},
                 "padded_k": group and -(-product["k"] // group) * group,
                 "bit_exact": True,  # the bench fails otherwise
@@ -261,6 +266,48 @@ def run_layers(
             }
         )
     return rows
+
+
+def run_in_planes(layers: Sequence[Layer], planes: int, seed: int) -> list[dict[str, Any]]:
+    """Run layers in binary codes on the look-up engine, and return what was found.
+
+    Raises
+    ------
+    ValueError
+        When a matrix is empty, or holds NaN or infinity; the layer is named.
+    """
+    rows = []
+    for layer in layers:
+        found = _in_planes(layer, planes)
+        product, cycles = run_look_up(found, workdir_of(found.config), seed)
+        m, k = layer.activations.shape
+        rows.append(
+            {
+                "layer": layer.name,
+                "pe": "look-up",
+                "group": None,
+                "planes": planes,
+                "m": m,
+                "k": k,
+                "n": layer.weights.shape[1],
+                "padded_k": None,
+                "bit_exact": True,  # the bench fails otherwise
+                "cycles": cycles,
+                "bits_per_weight": found.bits_per_weight,
+                "weight_error": _relative(found.real_weights, layer.weights),
+                "output_error": _relative(
+                    product * found.factors, layer.activations @ layer.weights
+                ),
+            }
+        )
+    return rows
+
+
+def _in_planes(layer: Layer, planes: int) -> LookUpLayer:
+    try:
+        return look_up_layer(layer.activations, layer.weights, planes)
+    except ValueError as error:
+        raise ValueError(f"{layer.name}: {error}") from error
 
 
 def _relative(found: Reals, exact: Reals) -> float:
@@ -275,33 +322,40 @@ def run(args: argparse.Namespace) -> int:
     if select(args.design, []).design.kind is not Kind.GEMM_ENGINE:
         raise ValueError(f"design: {args.design!r} is not a GEMM engine")
     selections = [select(args.design, [*args.settings, f"pe={pe}"]) for pe in pes]
-    if args.mode not in MODES:
-        raise ValueError(f"mode: {args.mode!r} is not one of {', '.join(MODES)}")
+    mode = FLOAT_SCALE if args.mode is None else args.mode
+    if mode not in MODES:
+        raise ValueError(f"mode: {mode!r} is not one of {', '.join(MODES)}")
+    if args.mode is not None and not args.group:
+        raise ValueError(f"mode: {mode!r} is for weights in groups, and --group is not given")
     for group in args.group:
         if group not in GROUPS:
             raise ValueError(f"group: {group} is not in {GROUPS[0]}..{GROUPS[-1]}")
-        grouping = [f"group={group}", f"mode={args.mode}"]
+        grouping = [f"group={group}", f"mode={mode}"]
         selections.append(select(GROUPED, [*args.settings, *grouping]))
     if args.file is None:
         layers = network_layers()
     else:
         layers = file_layers(args.file, args.matrix, args.transpose, args.rows, args.seed)
+    for planes in args.planes:
+        if planes not in PLANES:
+            raise ValueError(f"planes: {planes} is not in {PLANES[0]}..{PLANES[-1]}")
     # Bad input is told before anything runs.
     operands = [quantize_all(layers, selection) for selection in selections]
     rows: list[dict[str, Any]] = []
     for selection, quantised in zip(selections, operands, strict=True):
-        energy = None
         with step(f"running {len(layers)} layers on {selection.config.name}"):
             found = run_layers(layers, quantised, selection, args.seed)
-        if args.energy:
-            options = Options(periods_ns=(args.energy,))
-            measured = measure(selection.design, selection.config, find_library(None), options)
-            energy = measured.records[0].energy_pj_per_op
+        energy = _energy(selection.design, selection.config, args.energy)
+        rows += [row | {"energy_pj_per_mac": energy} for row in found]
+    for planes in args.planes:
+        with step(f"running {len(layers)} layers in {planes} bit planes"):
+            found = run_in_planes(layers, planes, args.seed)
+        energy = _look_up_energy(planes, max(layer.weights.shape[0] for layer in layers), args)
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
     if args.json:
         print_json(rows)
         return Status.OK
-    hidden = {"padded_k"} if args.group else {"padded_k", "group"}
+    hidden = {"padded_k"} | {name for name in ("group", "planes") if not getattr(args, name)}
     shown = [{key: x for key, x in row.items() if key not in hidden} for row in rows]
     cells = [[_text(key, value) for key, value in row.items()] for row in shown]
     print_table([key.replace("_", " ") for key in shown[0]], cells)
@@ -312,6 +366,21 @@ def run(args: argparse.Namespace) -> int:
                 f"up with zeros to {row['padded_k']}"
             )
     return Status.OK
+
+
+def _energy(design: Design, config: Config, period: float | None) -> float | None:
+    """Return picojoules an operation of a design at a period in ns, if one is asked for."""
+    if not period:
+        return None
+    measured = measure(design, config, find_library(None), Options(periods_ns=(period,)))
+    return measured.records[0].energy_pj_per_op
+
+
+def _look_up_energy(planes: int, k: int, args: argparse.Namespace) -> float | None:
+    """Return picojoules a MAC of weights of some bits; a beat does one bit of several weights."""
+    config = engine_config(planes, k)
+    beat = _energy(DESIGN, config, args.energy)
+    return beat and beat * planes / (config.rows * config.mu)
 
 
 def _text(key: str, value: Any) -> str:

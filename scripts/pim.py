@@ -63,7 +63,7 @@ def run_trace_command(args: argparse.Namespace, config: PimConfig) -> int:
         org, timing, policy = organisation_of(chosen), timing_of(chosen), policy_of(chosen)
         read_trace(text, org, timing, policy)  # bad input, before anything is built
         workdir = BUILD / "sim-work" / chosen.name / str(os.getpid())
-        with step(f"simulating {chosen.name}"):
+        with step(f"building and simulating {chosen.name}"):
             result = run_trace(find("pim"), chosen, text, workdir, args.seed).result
         runs["two row buffers" if dual else "one row buffer"] = result["events"]
         total = max(result["pim_end"], result["mem_end"])

@@ -53,7 +53,7 @@ def run_processor(
     if args.stalls:
         raise ValueError(f"stalls: {design.name!r} has no streams to pause; only engines do")
     images = images_of(args, config)
-    with step(f"simulating {config.name}"):
+    with step(f"building and simulating {config.name}"):
         outcome = run_programs(design, config, images, workdir, args.seed, args.waves)
     figures: dict[str, Any] = {
         "design": config.name,
@@ -78,6 +78,6 @@ def run_processor(
                 for name, times in program["count"].items()
             ],
             f"{program['name']}: {count} instructions in {program['cycles']} cycles, "
-            f"{sum(program['latency'].values())} if none overlapped",
+            f"latencies add up to {sum(program['latency'].values())}",
         )
     return Status.OK

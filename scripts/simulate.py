@@ -192,7 +192,7 @@ def _run_unit(
         if getattr(args, name) is not None:
             raise ValueError(f"{name}: {design.name!r} is a {kind} and takes no matrix")
     if design.kind is Kind.STREAM_UNIT:
-        with step(f"simulating {config.name}"):
+        with step(f"building and simulating {config.name}"):
             stall = args.stalls / 100
             outcome = run_beats(design, config, workdir, args.seed, stall=stall, waves=args.waves)
         found = {
@@ -205,7 +205,7 @@ def _run_unit(
         if args.waves or args.stalls:
             name = "waves" if args.waves else "stalls"
             raise ValueError(f"{name}: not for a {kind}")
-        with step(f"simulating {config.name}"):
+        with step(f"building and simulating {config.name}"):
             outcome = run_operands(design, config, workdir, args.seed)
         found = {
             "operand_sets": outcome.result["sets"],
@@ -235,11 +235,12 @@ def run_sim(args: argparse.Namespace) -> int:
         if args.stalls and design.kind is Kind.COMMAND_DEVICE:
             raise ValueError(f"stalls: {design.name!r} has no streams to pause; only engines do")
         a, b = _product(args, selection)
-        with step(f"simulating {config.name}"):
+        groups = _groups(args, selection, b)
+        with step(f"building and simulating {config.name}"):
             outcome = run_products(
                 design,
                 config,
-                [(a, b, *_groups(args, selection, b))],
+                [(a, b, *groups)],
                 workdir,
                 seed=args.seed,
                 stall=args.stalls / 100,
@@ -270,7 +271,7 @@ def run_compare(args: argparse.Namespace) -> int:
     b = _common(rng, k, n, [(e.width_b, e.signed_b) for e in engines])
     rows = []
     for selection in selections:
-        with step(f"simulating {selection.config.name}"):
+        with step(f"building and simulating {selection.config.name}"):
             workdir = workdir_of(selection.config)
             outcome = run_products(selection.design, selection.config, [(a, b)], workdir, args.seed)
         rows.append(_figures(selection, outcome))

@@ -119,9 +119,22 @@ def test_groups_are_narrower_scales(capsys: Capture, tmp_path: Path) -> None:
     assert out.count("no multiple") == 1
 
 
+def test_planes(capsys: Capture, files: Path) -> None:
+    """Binary codes on the look-up engine: of 20 k and 9 columns, in a tile of 32."""
+    argv = ["layer", str(files / "weights.npz"), "--pe", "mix", "--rows", "5", *SMALL]
+    whole, coarse, fine = run_json(capsys, *argv, "--planes", "2", "--planes", "3")
+    assert [row["planes"] for row in (whole, coarse, fine)] == [None, 2, 3]
+    assert coarse["bit_exact"] and fine["bit_exact"]
+    assert fine["weight_error"] < coarse["weight_error"] < 0.4
+    # A bit a plane, and 2 terms of 5 bits for the 9 weights of a k.
+    assert coarse["bits_per_weight"] == pytest.approx(2 * (1 + 10 / 9))
+    assert [row["cycles"] for row in (coarse, fine)] == [5 * planes * 5 + 4 for planes in (2, 3)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([*PLAIN[:3], "--planes", "9"], "planes: 9 is not in 1..8"),
         (["absent.npz"], "file: {}/absent.npz cannot be read: No such file or directory"),
         (["text.npz"], "file: {}/text.npz is not readable as .npz"),
         (["text.safetensors"], "file: {}/text.safetensors is not readable as .safetensors"),
@@ -142,6 +155,7 @@ def test_groups_are_narrower_scales(capsys: Capture, tmp_path: Path) -> None:
         ([*PLAIN, "signed_b=false"], "up: signed_b: false is not allowed, quantised"),
         ([*GROUPED, "pe=ternary"], "up: pe: 'ternary' does not take integers"),
         (["weights.npz", "--group", "31"], "group: 31 is not in 32..256"),
+        ([*PLAIN[:3], "--mode", "float"], "mode: 'float' is for weights in groups, and --group is"),
         (["weights.npz", "--group", "32", "--mode", "fp8"], "mode: 'fp8' is not one of"),
     ],
 )

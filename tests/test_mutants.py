@@ -840,7 +840,7 @@ MUTANTS = [
     Mutant(
         "ternary: a product below zero lacks its carry-in",
         "pe",
-        (Edit("step_ternary", r"(unused_place \} = .*), \w+ \}\) \+", r"\1, 1'h0 }) +"),),
+        (Edit("step_ternary", r"(unused_place \} = .*), \w+ \} \+", r"\1, 1'h0 } +"),),
         RESULTS,
         settings=(("pe", "ternary"), ("width_b", 2)),
     ),

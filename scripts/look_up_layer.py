@@ -1,0 +1,105 @@
+# amaranth: UnusedElaboratable=no
+"""Layers of ``rtloom layer`` in binary codes, on the look-up engine."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from golden.lut import Fitted, product, quantize
+from golden.schemes import quantized
+from hw.catalog import DESIGNS
+from hw.lut_engine import COLUMN, LutEngine, LutEngineConfig
+from sim.lut import program, results
+from sim.results import SimulationError
+from sim.simulate import run_operands
+
+DESIGN = DESIGNS["lut_engine"]
+SETTINGS: dict[str, Any] = {"layout": COLUMN, "rows": 32, "terms": 2, "width_exponent": 3}
+"""Scales of each bit plane and k, sums of two powers of two: they cost no shift in the PEs."""
+
+
+class LookUpLayer(NamedTuple):
+    """A layer as the engine takes it.
+
+    Attributes
+    ----------
+    config
+        Engine that holds its K.
+    codes : int64 array, shape [m, k]
+        Activations.
+    weights
+        Bits and scales, [planes, n, k].
+    factors
+        By which an integer product is multiplied, shaped as NumPy broadcasts it.
+    """
+
+    config: LutEngineConfig
+    codes: npt.NDArray[np.int64]
+    weights: Fitted
+    factors: npt.NDArray[np.float64]
+
+    @property
+    def real_weights(self) -> npt.NDArray[np.float64]:
+        """Those that bits and scales stand for, [k, n]."""
+        bits, scales = self.weights.planes
+        found: npt.NDArray[np.float64] = ((2 * bits - 1) * scales).sum(axis=0).T * self.weights.unit
+        return found
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Of storage: a bit a plane, and a scale for all rows of a k."""
+        planes, n, _ = self.weights.planes.bits.shape
+        return float(planes * (1 + self.config.terms * (self.config.width_exponent + 2) / n))
+
+
+def engine_config(planes: int, k: int) -> LutEngineConfig:
+    """Config of an engine for weights of so many bits, and K up to `k`."""
+    return LutEngineConfig(**SETTINGS, planes=planes, k_max=k)
+
+
+def look_up_layer(
+    activations: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], planes: int
+) -> LookUpLayer:
+    """Quantise activations [m, k] and weights [k, n], the latter to a sum of bit planes.
+
+    Raises
+    ------
+    ValueError
+        When a matrix is empty, or holds NaN or infinity.
+    """
+    k, n = weights.shape
+    config = engine_config(planes, k)
+    a = quantized(activations, "integer", config.width_a, axis=1)
+    fitted = quantize(
+        weights.T,
+        planes,
+        rows=n,
+        columns=1,
+        width_exponent=config.width_exponent,
+        terms=config.terms,
+    )
+    return LookUpLayer(config, a.codes, fitted, a.scales * fitted.unit)
+
+
+def run_look_up(layer: LookUpLayer, workdir: Path, seed: int) -> tuple[npt.NDArray[np.int64], int]:
+    """Run a layer on the engine, and return its integer product [m, n] and the cycles.
+
+    Raises
+    ------
+    SimulationError
+        When a sum differs from the golden model in any cycle, or from the dense product.
+    """
+    config, planes = layer.config, layer.weights.planes
+    work = program(config, planes, layer.codes.T)
+    count = len(work.operands["load"])
+    outcome = run_operands(DESIGN, config, workdir, seed, count, operands=work.operands)
+    bits = outcome.arrays["sum"].astype(np.int64).reshape(-1, config.rows, config.width_acc)
+    places = 1 << np.arange(config.width_acc)
+    places[-1] *= -1
+    found = results(config, work, bits @ places, planes.bits.shape[1])
+    if not np.array_equal(found, product(planes.bits, planes.scales, layer.codes.T)):
+        what = f"simulation of {config.name}"
+        raise SimulationError(what, "sums are not those of the dense product", outcome.run.log)
+    return found.T, count + LutEngine.latency
