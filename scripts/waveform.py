@@ -47,6 +47,7 @@ def bench_waveform(design: Design, config: Config, folder: Path, seed: int = 1) 
         top, names = player.name, [f"{UNIT}.{port}" for port in ports if port != "rst"]
     elif design.kind is Kind.STREAM_UNIT:
         outcome = run_beats(design, config, folder, seed, count=CYCLES, waves="vcd")
+        top, names = emission.name, ports
     elif design.kind is Kind.PIM_CHANNEL:
         trace = "READ 0 1 0\nGWRITE 0 0\nHEADER 1 2 1\nGEMV 2\n"
         outcome = run_trace(design, config, trace, folder, seed, waves="vcd")
