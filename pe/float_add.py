@@ -3,11 +3,11 @@
 Source: IEEE 754-2019, addition; J.-M. Muller et al., "Handbook of Floating-Point Arithmetic".
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib.wiring import In, Out
 
 from pe.config import Config, choice
-from pe.formats import FLOATS, Float, Specials, special
+from pe.formats import FLOATS, Specials, magnitude_parts, special
 from pe.rounding import normalize, round_to_float
 from pe.unit import Unit
 
@@ -54,8 +54,8 @@ class FloatAdder(Unit):
             upper.eq(Mux(swap, self.b, self.a)),
             lower.eq(Mux(swap, self.a, self.b)),
         ]
-        exponent, significand = _parts(m, "upper", upper, found)
-        smaller_exponent, smaller = _parts(m, "lower", lower, found)
+        exponent, significand = magnitude_parts(m, "upper", upper, found)
+        smaller_exponent, smaller = magnitude_parts(m, "lower", lower, found)
         # Of what is shifted out, three places decide the rounding: the last one takes in all
         # below it. Where more than one place is lost, none of the first two can cancel.
         width = len(significand) + 3
@@ -89,11 +89,3 @@ class FloatAdder(Unit):
             self.sum.eq(Cat(result, sign & ~nan)),
         ]
         return m
-
-
-def _parts(m: Module, name: str, code: Value, found: Float) -> tuple[Value, Value]:
-    """Return biased exponent, at least 1, and significand with its hidden bit."""
-    field = code[found.mantissa : -1]
-    normal = Signal(name=f"normal_{name}")
-    m.d.comb += normal.eq(field.any())
-    return field | ~normal, Cat(code[: found.mantissa], normal)

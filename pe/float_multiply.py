@@ -3,11 +3,11 @@
 Source: IEEE 754-2019, multiplication; J.-M. Muller et al., "Handbook of Floating-Point Arithmetic".
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib.wiring import In, Out
 
 from pe.config import Config, choice, flag
-from pe.formats import FLOATS, Float, Specials, special
+from pe.formats import FLOATS, Specials, magnitude_parts, special
 from pe.rounding import normalize, round_to_float
 from pe.unit import Unit
 
@@ -49,7 +49,7 @@ class FloatMultiplier(Unit):
         m = Module()
         found = FLOATS[self.config.format]
         exponents, significands = zip(
-            *(_parts(m, name, getattr(self, name), found) for name in "ab"), strict=True
+            *(magnitude_parts(m, name, getattr(self, name), found) for name in "ab"), strict=True
         )
         word = Signal(2 * len(significands[0]))
         m.d.comb += word.eq(significands[0] * significands[1])
@@ -76,12 +76,3 @@ class FloatMultiplier(Unit):
             self.product.eq(Mux(nan, found.nan or 0, Cat(result, sign))),
         ]
         return m
-
-
-def _parts(m: Module, name: str, code: Value, found: Float) -> tuple[Value, Value]:
-    """Return biased exponent, at least 1, and significand with its hidden bit."""
-    field = code[found.mantissa : -1]
-    normal = Signal(name=f"normal_{name}")
-    significand = Signal(found.mantissa + 1, name=f"significand_{name}")
-    m.d.comb += [normal.eq(field.any()), significand.eq(Cat(code[: found.mantissa], normal))]
-    return field | ~normal, significand

@@ -238,6 +238,14 @@ def special(code: Value, found: Float) -> tuple[Value, Value]:
     return topmost & fraction, topmost & ~fraction
 
 
+def magnitude_parts(m: Module, name: str, code: Value, found: Float) -> tuple[Value, Value]:
+    """Return biased exponent, at least 1, and significand with its hidden bit."""
+    field = code[found.mantissa : -1]
+    normal = Signal(name=f"normal_{name}")
+    m.d.comb += normal.eq(field.any())
+    return field | ~normal, Cat(code[: found.mantissa], normal)
+
+
 class FormatDecoderConfig(Config):
     """The format that is decoded."""
 

@@ -4,8 +4,9 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from hw.emit import emit
 from hw.yosys import run_yosys
@@ -17,6 +18,14 @@ CHUNK = 1 << 14
 """Sets that are evaluated at once; each takes a bit for every node of the graph."""
 
 Column = NDArray[np.int64]
+
+DTYPES: dict[str, DTypeLike] = {
+    "e5m2": ml_dtypes.float8_e5m2,
+    "bf16": ml_dtypes.bfloat16,
+    "fp16": np.float16,
+    "fp32": np.float32,
+}
+"""IEEE formats as NumPy has them."""
 
 
 def machines(units: Iterable[tuple[type[Unit], Config]], folder: Path) -> dict[Config, Machine]:

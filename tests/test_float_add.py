@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import pytest
-from evaluation import Column, differing, machines
+from evaluation import DTYPES, Column, differing, machines
 from helpers import random_generator
-from numpy.typing import DTypeLike
 
 from golden.float_add import add
 from golden.formats import decode
@@ -23,12 +21,6 @@ from sim.runner import lint
 
 SETS = 10**6
 CONFIGS = {name: FloatAdderConfig(format=name) for name in IEEE_FLOATS}
-DTYPES: dict[str, DTypeLike] = {
-    "e5m2": ml_dtypes.float8_e5m2,
-    "bf16": ml_dtypes.bfloat16,
-    "fp16": np.float16,
-    "fp32": np.float32,
-}
 
 
 @pytest.fixture(scope="module")

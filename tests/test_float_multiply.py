@@ -4,12 +4,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import pytest
-from evaluation import Column, differing, machines
+from evaluation import DTYPES, Column, differing, machines
 from helpers import random_generator
-from numpy.typing import DTypeLike
 
 from golden.float_multiply import multiply
 from golden.formats import decode
@@ -26,12 +24,6 @@ CONFIGS = [
     for name in FLOATS
     for saturate in (False, True)
 ]
-DTYPES: dict[str, DTypeLike] = {
-    "e5m2": ml_dtypes.float8_e5m2,
-    "bf16": ml_dtypes.bfloat16,
-    "fp16": np.float16,
-    "fp32": np.float32,
-}
 
 
 @pytest.fixture(scope="module")
