@@ -74,13 +74,15 @@ class _Core:
         for address, word in enumerate(words, base):
             await self.offer(f"i_write_{memory}", address=address, data=word)
 
-    async def read_data(self, count: int, base: int = 0) -> list[int]:
-        """Read words of the data memory."""
+    async def read_data(self, count: int, base: int = 0, pause: int = 0) -> list[int]:
+        """Read words of the data memory, each taken after it has waited for `pause` cycles."""
         half = 1 << (self.config.width - 1)
         words = []
         for address in range(base, base + count):
             await self.offer("i_read_data", address=address)
             await self.clock.until(self.dut.o_read_data_valid, 1, PORT_LIMIT)
+            for _ in range(pause):
+                await RisingEdge(self.dut.clk)
             word = int(self.dut.o_read_data_data.value)
             words.append((word ^ half) - half)
             self.dut.o_read_data_ready.value = 1
@@ -233,7 +235,7 @@ async def _host(core: _Core, first: int, rng: np.random.Generator) -> None:
         address = first + int(rng.integers(room))
         word = int(rng.integers(-half, half))
         await core.write("data", [word], address)
-        (found,) = await core.read_data(1, address)
+        (found,) = await core.read_data(1, address, pause=int(rng.integers(9)))
         assert found == word, f"data[{address}] is {found} to the host, which wrote {word}"
 
 

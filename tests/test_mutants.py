@@ -161,6 +161,18 @@ MUTANTS = [
         REGISTERS,
     ),
     Mutant(
+        "processor: a word that the host waits to take is overwritten by a load",
+        "matmul_free_core",
+        (
+            Edit(
+                "matmul_free_core",
+                r"else if \(host_read\) o_read_data_data",
+                "else if (host_read | o_read_data_valid) o_read_data_data",
+            ),
+        ),
+        "to the host, which wrote",
+    ),
+    Mutant(
         "processor: vector registers are never busy",
         "matmul_free_core",
         (Edit("matmul_free_core", r"assign vectors_free = .*;", "assign vectors_free = 1;"),),
