@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -75,7 +76,8 @@ def same_sums(
     """Prove two words equal, each of which may be a product plus an addend.
 
     SAT does not match two multipliers. For all values of the control bits each side is shown to be
-    its own value at addend 0, plus the addend; these values are then simulated completely.
+    its own value at addend 0, plus the addend, where there is one; these values are then simulated
+    completely.
 
     Parameters
     ----------
@@ -87,7 +89,7 @@ def same_sums(
     Refuted
         When they differ.
     Undecided
-        When they are not of this form, or the time is over.
+        When they depend on too many bits for this, or the time is over.
     """
     try:
         same(graph, left, right, what, min(seconds, _BRIEF_SECONDS))
@@ -103,13 +105,12 @@ def same_sums(
         used = support(graph, sides[0] + sides[1])
         addends = [w for w in words if len(w) == len(left) > 1 and not used.isdisjoint(w)]
         if addends:
-            try:
+            # A factor may be as wide as the product.
+            with suppress(Refuted):
                 sides = [
                     _without_addend(graph, side, addends[0], range(len(left)), what, seconds)
                     for side in sides
                 ]
-            except Refuted as error:
-                raise Undecided(f"{what} is no product plus an addend: {error}") from error
         _same_everywhere(graph, sides[0], sides[1], what)
 
 
