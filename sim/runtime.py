@@ -21,10 +21,14 @@ from sim.tools import (
 Waves = Literal["fst", "vcd"]
 
 CPP_FOLDER = Path(__file__).resolve().parent / "cpp"
-RUNTIME_FLAGS = ("-O2", "-DVERILATOR=1", "-DVL_TIME_CONTEXT", "-DVM_SC=0", "-DVM_COVERAGE=0")
+MODEL_FLAGS = ("-DVERILATOR=1", "-DVL_TIME_CONTEXT", "-DVM_SC=0", "-DVM_COVERAGE=0")
+"""What the compiler is told of each model, and the parts that are compiled beforehand."""
+
+RUNTIME_FLAGS = ("-O2", *MODEL_FLAGS)
 
 # The slowest to compile come first.
 _LIBRARY = ("verilated", "verilated_vpi", "verilated_threads", "verilated_dpi")
+_HEADER = '#include "verilated.h"\n#include "verilated_dpi.h"\n'
 _MAIN_LOOP = ("main", "memory_access")
 
 
@@ -74,20 +78,56 @@ def runtime_objects(waves: Waves | None, main_loop: bool) -> list[Path]:
     return objects
 
 
-def _compiled(sources: list[Path]) -> list[Path]:
+def precompiled_header(optimize: str) -> Path:
+    """Return a header to include first in a model without waves, compiled when it is not there yet.
+
+    A small model spends most of its compile time in these headers of Verilator.
+
+    Parameters
+    ----------
+    optimize
+        Compiler flag of the model, for instance ``"-O1"``.
+
+    Raises
+    ------
+    SimulationError
+        When the compiler fails.
+    """
+    traces = [f"-DVM_TRACE{writer}=0" for writer in ("", "_FST", "_VCD", "_SAIF")]
+    flags = [optimize, *MODEL_FLAGS, *traces, *_include_flags()]
+    key = "header-" + content_key([*tool_versions(), *flags, _HEADER])
+
+    def build_into(folder: Path) -> None:
+        header = folder / "first.h"
+        header.write_text(_HEADER)
+        _compile(["-x", "c++-header", *flags, str(header), "-o", f"{header}.gch"], key)
+
+    folder, _ = cached(key, build_into)
+    return folder / "first.h"
+
+
+def _include_flags() -> list[str]:
     include = verilator_root() / "include"
-    flags = [*RUNTIME_FLAGS, f"-I{include}", f"-I{include / 'vltstd'}"]
+    return [f"-I{include}", f"-I{include / 'vltstd'}"]
+
+
+def _compile(arguments: list[str], log_name: str) -> None:
+    command = [str(find_compiler().path), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        log = keep_log(log_name, done.stderr)
+        raise SimulationError(f"compiling {log_name}", first_error(done.stderr), log)
+
+
+def _compiled(sources: list[Path]) -> list[Path]:
+    flags = [*RUNTIME_FLAGS, *_include_flags()]
     names = [source.name for source in sources]
     key = "runtime-" + content_key([*tool_versions(), *flags, *names, *own_sources()])
 
     def build_into(folder: Path) -> None:
         def compile_one(source: Path) -> None:
             target = folder / f"{source.stem}.o"
-            command = [str(find_compiler().path), *flags, "-c", str(source), "-o", str(target)]
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-            if done.returncode:
-                log = keep_log(f"{key}-{source.stem}", done.stderr)
-                raise SimulationError(f"compiling {source.name}", first_error(done.stderr), log)
+            _compile([*flags, "-c", str(source), "-o", str(target)], f"{key}-{source.stem}")
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(compile_one, sources))

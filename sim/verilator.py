@@ -16,6 +16,7 @@ from sim.runtime import (
     RUNTIME_FLAGS,
     Waves,
     own_sources,
+    precompiled_header,
     runtime_objects,
     tool_versions,
 )
@@ -102,6 +103,9 @@ class Model:
         control.write_text(self.control)
         verilate = [str(find_verilator().path), *self._verilate_flags(), "-Mdir", str(folder)]
         verilate += ["-CFLAGS", "-DVL_TIME_CONTEXT"]
+        if self.optimize == "build" and not self.waves:
+            header = precompiled_header(_HOT_CODE[self.optimize])
+            verilate += ["-CFLAGS", f"-Winvalid-pch -include {header}"]
         verilate += [str(main), str(control), str(self.verilog)]
 
         libraries = [str(path) for path in runtime_objects(self.waves, self.main is None)]

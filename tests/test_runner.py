@@ -142,6 +142,11 @@ def source(folder: Path, text: str) -> Path:
     return file
 
 
+def test_headers_are_not_compiled_again(counter: Simulator) -> None:
+    log = (counter.folder / "build.log").read_text()
+    assert "-include " in log and "not used because" not in log
+
+
 def test_second_build_comes_from_the_cache(counter: Simulator, tmp_path: Path) -> None:
     again = build(source(tmp_path, COUNTER), "counter", PORTS)
     assert again.cache_hit and again.folder == counter.folder
