@@ -23,6 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "sim": {"pe", "hw", "golden"},
     "scripts": {"golden", "pe", "hw", "sim"},
 }
+DISTRIBUTIONS = packages_distributions()
 ONLY_LIBRARY = {"golden": "numpy", "pe": "amaranth", "hw": "amaranth"}
 MODULES = [
     module.name
@@ -63,9 +64,8 @@ def test_libraries(module: str) -> None:
         assert libraries <= {ONLY_LIBRARY[folder]}
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[<>=]", entry)[0] for entry in project["dependencies"]}
-    distributions = packages_distributions()
     for library in libraries:
-        names = {name.replace("_", "-").lower() for name in distributions[library]}
+        names = {name.replace("_", "-").lower() for name in DISTRIBUTIONS[library]}
         assert names & declared, library
 
 
