@@ -106,6 +106,8 @@ class Model:
         if self.optimize == "build" and not self.waves:
             header = precompiled_header(_HOT_CODE[self.optimize])
             verilate += ["-CFLAGS", f"-Winvalid-pch -include {header}"]
+            # Several files would have precompiled headers of their own.
+            verilate += ["--output-split", "0"]
         verilate += [str(main), str(control), str(self.verilog)]
 
         libraries = [str(path) for path in runtime_objects(self.waves, self.main is None)]
