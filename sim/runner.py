@@ -117,7 +117,12 @@ class Simulator:
                 seed=seed,
                 test_args=["--trace-file", str(waveform)] if waveform else [],
                 plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{max(seed, 1)}"],
-                extra_env={"LIBPYTHON_LOC": str(libpython.path)},
+                extra_env={
+                    "LIBPYTHON_LOC": str(libpython.path),
+                    # Else every module that is imported is compiled anew, at twice the time of
+                    # most simulations.
+                    "COCOTB_REWRITE_ASSERTION_FILES": "",
+                },
                 build_dir=self.folder,
                 test_dir=workdir,
                 results_xml=str(results_file),

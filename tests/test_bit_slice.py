@@ -17,7 +17,7 @@ from pe.element import accumulator_bits
 from scripts.ppa.operands import Operands
 from scripts.ppa.workload import variable_rate
 from sim.gemm_golden import golden_cycles
-from sim.simulate import Outcome, run_products
+from sim.simulate import Outcome, build_design, run_products
 
 DESIGN = DESIGNS["bit_slice"]
 
@@ -103,8 +103,11 @@ def products_of(case: Case) -> list[Product]:
 def runs(case: Case, folder: Path, *stalls: float) -> list[Outcome]:
     """Each stall has a seed, and hence power-up values, of its own."""
     products = products_of(case)
+    simulator = build_design(DESIGN, case.config)
     return [
-        run_products(DESIGN, case.config, products, folder / str(i), SEED + i, stall)
+        run_products(
+            DESIGN, case.config, products, folder / str(i), SEED + i, stall, simulator=simulator
+        )
         for i, stall in enumerate(stalls)
     ]
 

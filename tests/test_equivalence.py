@@ -79,11 +79,11 @@ def specified(name: str) -> str:
     return "not proved: no proof method" if DESIGNS[name].component in UNPROVED else "proved"
 
 
-@pytest.mark.parametrize("booth", [False, True])
 @pytest.mark.parametrize("name", UNITS)
-def test_default(name: str, booth: bool, tmp_path: Path) -> None:
+def test_default(name: str, tmp_path: Path) -> None:
+    """Multipliers are mapped in the form that is the harder one to prove."""
     design, config, emission = emitted(name, block=2, lanes=2, element_bits=3)
-    proofs = prove(design, config, mapped(emission, tmp_path, booth=booth))
+    proofs = prove(design, config, mapped(emission, tmp_path, booth=True))
     assert [proof.result for proof in proofs] == [specified(name), "proved"]
     assert all(emission.name in proof.subject for proof in proofs)
     inputs, _ = fields(PlayerConfig(design.component, config, 1))
@@ -92,7 +92,7 @@ def test_default(name: str, booth: bool, tmp_path: Path) -> None:
     assert sum(proof.seconds for proof in proofs) < 60
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", [n for n in UNITS if DESIGNS[n].component not in UNPROVED])
 @pytest.mark.parametrize(("signed_a", "signed_b"), [(False, False), (False, True), (True, False)])
 def test_signs_and_widths(name: str, signed_a: bool, signed_b: bool) -> None:
     design, config, _ = emitted(
@@ -105,7 +105,8 @@ def test_signs_and_widths(name: str, signed_a: bool, signed_b: bool) -> None:
         signed_a=signed_a,
         signed_b=signed_b,
     )
-    assert [proof.result for proof in prove(design, config)] == [specified(name)]
+    (proof,) = prove(design, config)
+    assert proof.proved
 
 
 def test_all_operands_in_simulation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
