@@ -77,7 +77,7 @@ def same_sums(
 
     SAT does not match two multipliers. For all values of the control bits each side is shown to be
     its own value at addend 0, plus the addend, where there is one; these values are then simulated
-    completely.
+    completely, or where they depend on too many bits, left to SAT after all.
 
     Parameters
     ----------
@@ -111,7 +111,10 @@ def same_sums(
                     _without_addend(graph, side, addends[0], range(len(left)), what, seconds)
                     for side in sides
                 ]
-        _same_everywhere(graph, sides[0], sides[1], what)
+        try:
+            _same_everywhere(graph, sides[0], sides[1], what)
+        except Undecided:
+            same(graph, sides[0], sides[1], what, seconds)
 
 
 def _same_everywhere(graph: Graph, left: Word, right: Word, what: str) -> None:
