@@ -73,6 +73,10 @@ class Model:
     optimize: Optimize
     main: Path | None = None
 
+    @property
+    def _with_precompiled_header(self) -> bool:
+        return self.optimize == "build" and self.waves is None
+
     def _verilate_flags(self) -> list[str]:
         flags = ["--cc", "--exe", "--prefix", "Vtop", "--top-module", self.top, "-o", PROGRAM]
         flags += ["--no-timing", "--x-initial", "unique", "--x-assign", "unique"]
@@ -81,6 +85,9 @@ class Model:
             flags.append("--vpi")
         if self.waves:
             flags.append(f"--trace-{self.waves}")
+        if self._with_precompiled_header:
+            # Several files would have precompiled headers of their own.
+            flags += ["--output-split", "0"]
         return flags
 
     def key(self) -> str:
@@ -103,11 +110,9 @@ class Model:
         control.write_text(self.control)
         verilate = [str(find_verilator().path), *self._verilate_flags(), "-Mdir", str(folder)]
         verilate += ["-CFLAGS", "-DVL_TIME_CONTEXT"]
-        if self.optimize == "build" and not self.waves:
+        if self._with_precompiled_header:
             header = precompiled_header(_HOT_CODE[self.optimize])
             verilate += ["-CFLAGS", f"-Winvalid-pch -include {header}"]
-            # Several files would have precompiled headers of their own.
-            verilate += ["--output-split", "0"]
         verilate += [str(main), str(control), str(self.verilog)]
 
         libraries = [str(path) for path in runtime_objects(self.waves, self.main is None)]
