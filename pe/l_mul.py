@@ -43,6 +43,10 @@ class LMulConfig(Config):
         if self.ulps >> FLOATS[self.format].mantissa:
             largest = (1 << FLOATS[self.format].mantissa) - 1
             raise ValueError(f"ulps: {self.ulps} is not in 0..{largest}, for format={self.format}")
+        if self.offset != ULPS and self.ulps != self.__dataclass_fields__["ulps"].default:
+            raise ValueError(
+                f"ulps: {self.ulps} does not apply to offset={self.offset}; it does to offset=ulps"
+            )
 
     @property
     def added(self) -> int:

@@ -107,6 +107,10 @@ def test_nearest() -> None:
     assert nearest("zebra", ["row", "cols"]) == ""
 
 
+APPLIES_WITH = {"ulps": {"offset": "ulps"}}
+"""Settings without which a parameter is refused."""
+
+
 @pytest.mark.parametrize("name", DESIGNS)
 def test_another_config_has_another_name(name: str) -> None:
     configs = set()
@@ -122,7 +126,8 @@ def test_another_config_has_another_name(name: str) -> None:
                 least = 60 if key == "width_acc" else field.metadata["minimum"]
                 second = field.metadata.get("values", (least, least + 1))[1]
                 value = second if least == default else least
-                configs.add(config_of(DESIGNS[name], pe=pe, **{key: value}))
+                chosen = {"pe": pe, key: value, **APPLIES_WITH.get(key, {})}
+                configs.add(config_of(DESIGNS[name], **chosen))
     names = {config.name for config in configs}
     assert len(names) == len(configs)
     assert all(re.fullmatch(r"[a-z][a-z0-9_]*", text) for text in names)

@@ -109,6 +109,8 @@ def test_names_differ() -> None:
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r"^ulps: 8 is not in 0\.\.7, for format=e4m3$"):
         LMulConfig(ulps=8)
+    with pytest.raises(ValueError, match=r"^ulps: 3 does not apply to offset=none; it does to "):
+        LMulConfig(ulps=3)
     with pytest.raises(ValueError, match=r"^format: 'mxint8' is not one of e4m3, "):
         LMulConfig(format="mxint8")
     with pytest.raises(ValueError, match=r"^offset: 'papers' .*; did you mean 'paper'\?$"):
