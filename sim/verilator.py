@@ -38,6 +38,12 @@ _HOT_CODE: dict[Optimize, str] = {"build": "-O1", "speed": "-O2"}
 
 _COLD_CODE = "-O0"
 
+_FUNCTION_SIZE = 250
+"""Size, as Verilator counts it, of the functions of a model that shall compile fast.
+
+Large functions cost the compiler more than their share of time.
+"""
+
 
 def control_file(top: str, ports: Sequence[str], memories: Sequence[tuple[str, str]]) -> str:
     """Return a Verilator control file that makes only the named variables public."""
@@ -74,7 +80,7 @@ class Model:
     main: Path | None = None
 
     @property
-    def _with_precompiled_header(self) -> bool:
+    def _compiles_fast(self) -> bool:
         return self.optimize == "build" and self.waves is None
 
     def _verilate_flags(self) -> list[str]:
@@ -85,9 +91,8 @@ class Model:
             flags.append("--vpi")
         if self.waves:
             flags.append(f"--trace-{self.waves}")
-        if self._with_precompiled_header:
-            # Several files would have precompiled headers of their own.
-            flags += ["--output-split", "0"]
+        if self._compiles_fast:
+            flags += ["--output-split", "0", "--output-split-cfuncs", str(_FUNCTION_SIZE)]
         return flags
 
     def key(self) -> str:
@@ -110,9 +115,6 @@ class Model:
         control.write_text(self.control)
         verilate = [str(find_verilator().path), *self._verilate_flags(), "-Mdir", str(folder)]
         verilate += ["-CFLAGS", "-DVL_TIME_CONTEXT"]
-        if self._with_precompiled_header:
-            header = precompiled_header(_HOT_CODE[self.optimize])
-            verilate += ["-CFLAGS", f"-Winvalid-pch -include {header}"]
         verilate += [str(main), str(control), str(self.verilog)]
 
         libraries = [str(path) for path in runtime_objects(self.waves, self.main is None)]
@@ -128,6 +130,11 @@ class Model:
             "VM_GLOBAL_SLOW": "",
             "USER_LDLIBS": " ".join(libraries),
         }
+        if self._compiles_fast:
+            header = precompiled_header(_HOT_CODE[self.optimize])
+            variables["OPT_FAST"] += f" -Winvalid-pch -include {header}"
+            # One file: several would have precompiled headers of their own.
+            variables["VM_PARALLEL_BUILDS"] = "0"
         settings = [f"{name}={value}" for name, value in variables.items()]
         make = [str(find_make().path), "-C", str(folder), "-f", "Vtop.mk", f"-j{jobs}", PROGRAM]
         return [verilate, make + settings]
