@@ -1,5 +1,6 @@
 """The monitor: silent on what the model does, and not on what breaks an invariant."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from pim_traces import NO_REFRESH, SMALL
 
+from golden import pim_checker
 from golden.pim_cases import tiles
 from golden.pim_checker import Checker, same_results
 from golden.pim_commands import Command, Event
@@ -122,19 +124,9 @@ def test_nothing_changed() -> None:
 
 
 CHANGES = {
-    "a write before tRCD": ("I1", moved(Command.WR, -3)),
     "a read of another row": ("I1", edited(Command.RD, row=3)),
-    "a GEMV before tRCD": ("I2", moved(Command.GEMV, -1)),
     "a GEMV of a closed row": ("I2", without(Command.PACT)),
-    "a PIM activate of memory's row": ("I3", edited(Command.PACT, row=0)),
-    "a precharge before tRAS": ("I4", inserted(Event(30, Command.PRE, 1))),
-    "two commands in a cycle": ("I5", edited(Command.PACT, cycle=110)),
-    "bursts that meet": ("I6", edited(Command.RD, cycle=275)),
-    "a PIM precharge under a GEMV": ("I7", moved(Command.PPRE, -6)),
-    "a vector in use": ("I12", edited(Command.GWRITE, cycle=130)),
     "a GEMV too few": ("I13", without(Command.GEMV)),
-    "a GEMV of other steps": ("I13", edited(Command.GEMV, 1, column=0)),
-    "a request not served": ("I14", without(Command.RD)),
     "a PIM activate without a header": ("I13", without(Command.HEADER)),
 }
 
@@ -176,42 +168,68 @@ def test_a_missed_refresh_is_caught() -> None:
     assert "I14" in broken(same, timing=NO_REFRESH, trace=trace, checker_timing=Timing())
 
 
-def test_a_refresh_of_an_open_rank_is_caught() -> None:
-    refresh = Event(160, Command.REF)
-    trace = tiles(1, 1, 2)
-    assert "I8" in broken(lambda e: [*e, refresh], trace=trace, checker_timing=NO_REFRESH)
-
-
-def test_a_refresh_inside_a_group_is_caught() -> None:
-    trace = tiles(2, 4, 1)
-    tick = Timing(t_refi=130)
-    assert "I9" in broken(same, trace=trace, checker_timing=tick)
-
-
 def test_a_long_wait_is_caught() -> None:
     trace = [*tiles(8, 2, 2), Request(Op.READ, 1, 9)]
     assert "I14" in broken(moved(Command.RD, 3000), Policy(max_wait=1024), trace=trace)
 
 
-def test_other_data_is_caught() -> None:
-    """A buffer that PIM writes over, and results of other rows."""
+def after(*changes: Callable[[list[Event]], list[Event]]) -> Callable[[list[Event]], list[Event]]:
+    """One change after the other, in the order of cycles at the end."""
+
+    def change(events: list[Event]) -> list[Event]:
+        for each in changes:
+            events = each(events)
+        return sorted(events, key=lambda e: e.cycle)
+
+    return change
+
+
+def other_data(wrong: Command, data: object) -> set[str]:
+    """Invariants that are broken when a command gives other data than the row holds."""
     trace = [Request(Op.WRITE, 1, 8, data=1), *tiles(1, 1, 2), Request(Op.READ, 1, 8)]
-    events = simulate(SMALL, NO_REFRESH, Policy(), trace).events
-    for wrong, invariant in ((Command.RD, "I10"), (Command.GEMV, "I11")):
-        checker = Checker(SMALL, NO_REFRESH, Policy(), trace)
-        model = DataModel(SMALL, Policy(), {})
-        for event in events:
-            outcome = model.observe(event)
-            if event.command is wrong:
-                outcome = 2 if wrong is Command.RD else np.ones(4, np.int32)
-            checker.observe(event, outcome)
-        assert {v.invariant for v in checker.finish()} == {invariant}
+    checker = Checker(SMALL, NO_REFRESH, Policy(), trace)
+    model = DataModel(SMALL, Policy(), {})
+    for event in simulate(SMALL, NO_REFRESH, Policy(), trace).events:
+        outcome = model.observe(event)
+        checker.observe(event, data if event.command is wrong else outcome)  # type: ignore[arg-type]
+    return {violation.invariant for violation in checker.finish()}
 
 
-def test_results_that_differ_between_one_buffer_and_two() -> None:
+def other_results() -> set[str]:
+    """Invariants that are broken when one buffer and two give different results."""
     trace = tiles(1, 1, 2)
     one = watched(SMALL, Policy(), trace, {})
     other = watched(SMALL, Policy(dual=False), trace, {})
     assert same_results(one, other) == []
     other.results[2] = np.ones(4, np.int32)
-    assert [v.invariant for v in same_results(one, other)] == ["I15"]
+    return {violation.invariant for violation in same_results(one, other)}
+
+
+FAULTS: dict[str, Callable[[], set[str]]] = {
+    "I1": lambda: broken(moved(Command.WR, -3)),
+    "I2": lambda: broken(moved(Command.GEMV, -1)),
+    "I3": lambda: broken(inserted(Event(204, Command.ACT, 3, row=2))),
+    "I4": lambda: broken(inserted(Event(30, Command.PRE, 1))),
+    "I5": lambda: broken(moved(Command.HEADER, 1)),
+    "I6": lambda: broken(after(edited(Command.ACT, 2, cycle=204), edited(Command.RD, cycle=275))),
+    "I7": lambda: broken(moved(Command.PPRE, -1)),
+    "I8": lambda: broken(inserted(Event(600, Command.REF))),
+    "I9": lambda: broken(same, trace=tiles(2, 4, 1), checker_timing=Timing(t_refi=130)),
+    "I10": lambda: other_data(Command.RD, 2),
+    "I11": lambda: other_data(Command.GEMV, np.ones(4, np.int32)),
+    "I12": lambda: broken(same, timing=replace(NO_REFRESH, row_transfers=20)),
+    "I13": lambda: broken(edited(Command.GEMV, 1, column=0)),
+    "I14": lambda: broken(without(Command.RD)),
+    "I15": other_results,
+}
+"""A fault for each invariant."""
+
+
+@pytest.mark.parametrize("invariant", [f"I{number}" for number in range(1, 16)])
+def test_a_fault_breaks_one_invariant_alone(invariant: str) -> None:
+    assert FAULTS[invariant]() == {invariant}
+
+
+def test_each_invariant_is_documented_and_has_a_fault() -> None:
+    documented = re.findall(r"^(I\d+) ", pim_checker.__doc__ or "", re.MULTILINE)
+    assert documented == list(FAULTS)
