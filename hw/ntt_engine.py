@@ -23,6 +23,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.engine import lanes
 from hw.memory import Memory, MemoryShape
+from hw.ntt_order import NttOrder, with_bit, without_bit
 from hw.skew import delayed
 from hw.stream_unit import StreamUnit
 from hw.twiddles import TwiddleRom, TwiddleRomConfig
@@ -49,9 +50,9 @@ class NttEngineConfig(Config):
             raise ValueError(f"size: {self.size} is not a power of two")
         if self.butterflies & (self.butterflies - 1):
             raise ValueError(f"butterflies: {self.butterflies} is not a power of two")
-        if 4 * self.butterflies > self.size:
+        if 2 * self.butterflies > self.size:
             raise ValueError(
-                f"butterflies: {self.butterflies} is not in 1..{self.size // 4}, a quarter of "
+                f"butterflies: {self.butterflies} is not in 1..{self.size // 2}, half of "
                 f"size={self.size}"
             )
         check_ring(self.modulus, self.size)
@@ -74,36 +75,25 @@ class NttEngineConfig(Config):
         return self.modulus.bit_length()
 
     @property
-    def address_bits(self) -> int:
-        """Stages of a transform."""
-        return self.size.bit_length() - 1
+    def twiddles(self) -> TwiddleRomConfig:
+        """Config of the twiddle factors."""
+        return TwiddleRomConfig(
+            modulus=self.modulus,
+            size=self.size,
+            butterflies=self.butterflies,
+            reducer=self.reducer,
+        )
 
     @property
-    def lane_bits(self) -> int:
-        """Bits of a digit of an address."""
-        return self.butterflies.bit_length()
-
-    @property
-    def lanes(self) -> int:
-        """Coefficients of a beat, and banks."""
-        return 2 * self.butterflies
-
-    @property
-    def rows(self) -> int:
-        """Beats of a polynomial, and words of a bank."""
-        return self.size // self.lanes
+    def order(self) -> NttOrder:
+        """Order of coefficients in banks."""
+        return NttOrder(self.size, self.butterflies)
 
     @property
     def name(self) -> str:
         reducer = f"_{self.reducer}" if self.reducer != BARRETT else ""
         stages = f"_stages{self.stages}" if self.stages > 1 else ""
         return f"ntt_q{self.modulus}_n{self.size}_p{self.butterflies}{reducer}{stages}"
-
-    def varied(self, stage: int) -> list[int]:
-        """Return the bits of an address, by their place in a digit, that lanes of a stage vary."""
-        width = self.lane_bits
-        top = stage // width * width
-        return [top + place if top + place < self.address_bits else place for place in range(width)]
 
 
 class NttEngine(StreamUnit):
@@ -126,7 +116,7 @@ class NttEngine(StreamUnit):
     cycle_formula = "2 N/2P + log2(N) (N/2P + butterfly latency + 1) a polynomial, and 1"
 
     def __init__(self, config: NttEngineConfig) -> None:
-        residues = lanes(unsigned(config.bits), config.lanes)
+        residues = lanes(unsigned(config.bits), config.order.lanes)
         i = data.StructLayout({"data": residues, "inverse": 1})
         o = data.StructLayout({"data": residues})
         super().__init__(config, {"i": In(stream.Signature(i)), "o": Out(stream.Signature(o))})
@@ -134,18 +124,18 @@ class NttEngine(StreamUnit):
     @property
     def stage_cycles(self) -> int:
         """Cycles of a stage: rows, and until the last results are written."""
-        return self.config.rows + Butterfly(self.config.butterfly).latency + 1
+        return self.config.order.rows + Butterfly(self.config.butterfly).latency + 1
 
     def cycles(self, columns: Mapping[str, Sequence[Any]]) -> int:
         """A polynomial after the other: in, all stages, out."""
         config = self.config
-        each = 2 * config.rows + config.address_bits * self.stage_cycles
-        return len(columns["inverse"]) // config.rows * each + 1
+        each = 2 * config.order.rows + config.order.address_bits * self.stage_cycles
+        return len(columns["inverse"]) // config.order.rows * each + 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        n, rows = config.address_bits, config.rows
+        n, rows = config.order.address_bits, config.order.rows
         loading = Signal(init=1)
         running = Signal()
         draining = Signal()
@@ -163,16 +153,15 @@ class NttEngine(StreamUnit):
             issue.eq(running & advance & (count < rows)),
             advance.eq(~self.o.valid | self.o.ready),
         ]
+        backward = Mux(count == 0, self.i.payload.inverse, inverse)
         with m.If(accept):
-            m.d.sync += count.eq(count + 1)
-            with m.If(count == 0):
-                m.d.sync += inverse.eq(self.i.payload.inverse)
+            m.d.sync += [count.eq(count + 1), inverse.eq(backward)]
             with m.If(count == rows - 1):
                 m.d.sync += [
                     count.eq(0),
                     loading.eq(0),
                     running.eq(1),
-                    stage.eq(Mux(inverse, 0, n - 1)),
+                    stage.eq(Mux(backward, 0, n - 1)),
                 ]
         with m.If(running & advance):
             m.d.sync += count.eq(count + 1)
@@ -193,36 +182,44 @@ class NttEngine(StreamUnit):
         write = self._addresses(m, "write", stage, row_line[-1])
         aside = Cat(*_rest(config, 0, row))
         fetch = Signal()
-        rest = Signal(config.lane_bits)
+        rest = Signal(config.order.lane_bits)
         m.d.comb += fetch.eq(issue | (draining & advance))
         with m.If(fetch):
             m.d.sync += rest.eq(Mux(running, read.rest, aside))
         computed = Signal()
-        written = [Signal(config.bits, name=f"written_{b}") for b in range(config.lanes)]
+        written = [Signal(config.bits, name=f"written_{b}") for b in range(config.order.lanes)]
         banks = []
-        for b in range(config.lanes):
+        for b in range(config.order.lanes):
             word = Signal(config.bits, name=f"bank_word_{b}")
+            addresses = {
+                f"{end}_address": Signal(range(self._bank.depth), name=f"{end}_address_{b}")
+                for end in ("read", "write")
+            }
+            m.d.comb += [
+                addresses["read_address"].eq(Mux(running, read.rows[b], row)),
+                addresses["write_address"].eq(Mux(running, write.rows[b], row)),
+            ]
             share(
                 m,
                 platform,
                 f"bank_{b}",
                 Memory,
                 self._bank,
-                read_address=Mux(running, read.rows[b], row),
+                **addresses,
                 read_enable=fetch,
                 read_data=word,
-                write_address=Mux(running, write.rows[b], row),
                 write_enable=accept | computed,
                 write_data=written[b],
             )
             banks.append(word)
 
         fetched = _exchange(m, "fetched", banks, rest)
-        m.d.comb += [self.o.payload.data[lane].eq(fetched[lane]) for lane in range(config.lanes)]
-        spanned = _choose(stage, [Const(s % config.lane_bits, 3) for s in range(n)])
-        results, valid = self._butterflies(
-            m, platform, fetched, read.twiddles, inverse, spanned, issue
-        )
+        m.d.comb += [
+            self.o.payload.data[lane].eq(fetched[lane]) for lane in range(config.order.lanes)
+        ]
+        twiddles = self._twiddles(m, platform, stage, row, inverse)
+        spanned = _choose(stage, [Const(s % config.order.lane_bits, 3) for s in range(n)])
+        results, valid = self._butterflies(m, platform, fetched, twiddles, inverse, spanned, issue)
         returned = _exchange(m, "returned", results, write.rest)
         loaded = _exchange(m, "loaded", [*self.i.payload.data], aside)
         m.d.comb += computed.eq(valid)
@@ -234,36 +231,45 @@ class NttEngine(StreamUnit):
 
     @property
     def _bank(self) -> MemoryShape:
-        return MemoryShape(self.config.rows, unsigned(self.config.bits))
+        return MemoryShape(max(2, self.config.order.rows), unsigned(self.config.bits))
 
     def _addresses(self, m: Module, name: str, stage: Value, row: Value) -> "_Step":
         config = self.config
-        n, width = config.address_bits, config.lane_bits
+        n, width = config.order.address_bits, config.order.lane_bits
         rest = Signal(width, name=f"{name}_rest")
         rests = zip(*(_rest(config, s, row) for s in range(n)), strict=True)
         m.d.comb += rest.eq(Cat(_choose(stage, bits) for bits in rests))
         rows: list[Value] = []
-        for b in range(config.lanes):
+        for b in range(config.order.lanes):
             lane = [rest[j] ^ (b >> j & 1) for j in range(width)]
             bits = zip(*(_address(config, s, lane, row)[width:] for s in range(n)), strict=True)
             rows.append(Cat(_choose(stage, choices) for choices in bits))
-        twiddles: list[Value] = []
-        for t in range(config.butterflies):
-            indices = []
-            for s in range(n):
-                lane = _constant(_with_bit(t, s % width, 0), width)
-                group = _address(config, s, lane, row)[s + 1 :]
-                indices.append([*group, *_constant(1, s + 1)])
-            bits = zip(*indices, strict=True)
-            twiddles.append(Cat(_choose(stage, choices) for choices in bits))
-        return _Step(rest, rows, twiddles)
+        return _Step(rest, rows)
+
+    def _twiddles(
+        self, m: Module, platform: object, stage: Value, row: Value, inverse: Value
+    ) -> dict[str, Value]:
+        """Return the twiddle factors of all butterflies, and with Shoup's their quotients."""
+        config = self.config.twiddles
+        order = config.order
+        start = [
+            _choose(stage, [Const(start, range(config.depth)) for start in starts])
+            for starts in config.starts
+        ]
+        group = _choose(stage, [row[order.repeats(s) :] for s in range(order.address_bits)])
+        address = Signal(range(config.depth), name="twiddle_address")
+        m.d.comb += address.eq(Mux(inverse, start[1], start[0]) + group)
+        names = ("factors", "quotients") if config.quotient_bits else ("factors",)
+        found = {name: Signal(config.butterflies * config.bits, name=name) for name in names}
+        share(m, platform, "twiddles", TwiddleRom, config, address=address, **found)
+        return {**found}
 
     def _butterflies(
         self,
         m: Module,
         platform: object,
         fetched: list[Value],
-        twiddles: list[Value],
+        twiddles: dict[str, Value],
         inverse: Value,
         spanned: Value,
         issue: Value,
@@ -278,37 +284,30 @@ class NttEngine(StreamUnit):
         m.d.sync += present.eq(issue)
         valids = []
         for t in range(config.butterflies):
-            names = ("factor", "quotient") if config.reducer == SHOUP else ("factor",)
-            factors = {name: Signal(config.bits, name=f"{name}_{t}") for name in names}
-            index = Cat(twiddles[t], inverse)
-            share(m, platform, f"rom_{t}", TwiddleRom, self._rom, index=index, **factors)
             unit = place(m, platform, f"butterfly_{t}", Butterfly, config.butterfly)
-            pairs = [[_with_bit(t, j, side) for side in (0, 1)] for j in range(config.lane_bits)]
+            pairs = [
+                [with_bit(t, j, side) for side in (0, 1)] for j in range(config.order.lane_bits)
+            ]
             m.d.comb += [
                 unit.u.eq(_choose(spanned, [fetched[low] for low, _ in pairs])),
                 unit.v.eq(_choose(spanned, [fetched[high] for _, high in pairs])),
-                unit.w.eq(factors["factor"]),
+                unit.w.eq(twiddles["factors"].word_select(t, config.bits)),
                 unit.gs.eq(inverse),
                 unit.i_valid.eq(present),
             ]
             if config.reducer == SHOUP:
-                m.d.comb += unit.quotient.eq(factors["quotient"])
+                m.d.comb += unit.quotient.eq(twiddles["quotients"].word_select(t, config.bits))
             outputs.append((unit.x, unit.y))
             valids.append(unit.o_valid)
         results: list[Value] = []
-        for lane in range(config.lanes):
+        for lane in range(config.order.lanes):
             sources = [
-                outputs[_without_bit(lane, j)][lane >> j & 1] for j in range(config.lane_bits)
+                outputs[without_bit(lane, j)][lane >> j & 1] for j in range(config.order.lane_bits)
             ]
             result = Signal(config.bits, name=f"result_{lane}")
             m.d.comb += result.eq(_choose(spanned, sources))
             results.append(result)
         return results, Cat(valids).all()
-
-    @property
-    def _rom(self) -> TwiddleRomConfig:
-        config = self.config
-        return TwiddleRomConfig(modulus=config.modulus, size=config.size, reducer=config.reducer)
 
 
 class _Step(NamedTuple):
@@ -320,39 +319,37 @@ class _Step(NamedTuple):
         Lanes are exchanged by it.
     rows
         Of each bank.
-    twiddles
-        Index of each butterfly's twiddle factor.
     """
 
     rest: Value
     rows: list[Value]
-    twiddles: list[Value]
 
 
 def _address(config: NttEngineConfig, stage: int, lane: Sequence[Value], row: Value) -> list[Value]:
     """Return the bits of the address of a lane in a step of a stage."""
-    varied = config.varied(stage)
+    varied = config.order.varied(stage)
     others = iter(row)
     return [
-        lane[varied.index(i)] if i in varied else next(others) for i in range(config.address_bits)
+        lane[varied.index(i)] if i in varied else next(others)
+        for i in range(config.order.address_bits)
     ]
 
 
 def _rest(config: NttEngineConfig, stage: int, row: Value) -> list[Value]:
     """Return the XOR of an address' digits without the bits that lanes vary."""
-    others = [i for i in range(config.address_bits) if i not in config.varied(stage)]
+    others = [i for i in range(config.order.address_bits) if i not in config.order.varied(stage)]
     return [
         reduce(
             xor,
-            [bit for i, bit in zip(others, row, strict=True) if i % config.lane_bits == place],
+            [
+                bit
+                for i, bit in zip(others, row, strict=True)
+                if i % config.order.lane_bits == place
+            ],
             Const(0, 1),
         )
-        for place in range(config.lane_bits)
+        for place in range(config.order.lane_bits)
     ]
-
-
-def _constant(number: int, bits: int) -> list[Value]:
-    return [Const(number >> i & 1, 1) for i in range(bits)]
 
 
 def _choose(index: Value, values: Sequence[Value]) -> Value:
@@ -372,14 +369,3 @@ def _exchange(m: Module, name: str, words: Sequence[Value], by: Value) -> list[V
             m.d.comb += swapped[i].eq(Mux(by[j], words[i ^ (1 << j)], word))
         words = swapped
     return [*words]
-
-
-def _with_bit(number: int, place: int, bit: int) -> int:
-    """Put a bit into a number, those from its place on above it."""
-    low = number & ((1 << place) - 1)
-    return (number >> place) << (place + 1) | bit << place | low
-
-
-def _without_bit(number: int, place: int) -> int:
-    """Take a bit out of a number."""
-    return number >> (place + 1) << place | (number & ((1 << place) - 1))

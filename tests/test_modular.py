@@ -66,7 +66,13 @@ P60 = 1152921504606584833
         ),
         ("ntt_engine", {"size": 24}, "size: 24 is not a power of two"),
         ("ntt_engine", {"butterflies": 3}, "butterflies: 3 is not a power of two"),
-        ("ntt_engine", {"butterflies": 8}, "butterflies: 8 is not in 1..4, a quarter of size=16"),
+        ("ntt_engine", {"butterflies": 16}, "butterflies: 16 is not in 1..8, half of size=16"),
+        ("ntt_engine", {"butterflies": 65}, "butterflies: 65 is not in 1..64"),
+        (
+            "ntt_engine",
+            {"modulus": 194},
+            "modulus: 194 is not prime; near it, for size=16: 193 and 257",
+        ),
         (
             "ntt_engine",
             {"modulus": 12289, "size": 4096},

@@ -1482,7 +1482,7 @@ MUTANTS = [
     Mutant(
         "ntt: the inverse takes the forward twiddle factors",
         "ntt_engine",
-        (Edit("ntt_q", r"\.index\(\{ butterfly_0__gs, ", ".index({ 1'b0, "),),
+        (Edit("twiddles_q", r"\[address\]", "[address % 15]"),),
         BEATS,
     ),
     Mutant(

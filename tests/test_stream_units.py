@@ -51,6 +51,7 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
     ("additive_attention", {"keys": 5, "values": 3, "tokens": 9, "width": 4, "signs": True}),
     ("additive_attention", {"keys": 3, "values": 4, "tokens": 5, "width": 16}),
     ("ntt_engine", {"modulus": 257, "size": 64, "butterflies": 4, "reducer": "shoup"}),
+    ("ntt_engine", {"modulus": 97, "size": 8, "butterflies": 4}),
     (
         "ntt_engine",
         {
