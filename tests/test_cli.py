@@ -276,3 +276,28 @@ def test_a_closed_pipe_is_quiet() -> None:
     with os.fdopen(writing, "w") as pipe:
         done = subprocess.run(command, cwd=REPOSITORY, stdout=pipe, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (Status.BROKEN_PIPE, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "READ 0 0 0\nREED 0 1 2",
+            "line 2: 'REED' is not one of GWRITE, HEADER, GEMV, READ, WRITE",
+        ),
+        ("# rows\nREAD 0 128 0", "line 2: row 128 is not in 0..127"),
+        ("\nGEMV 8", "line 2: a GEMV without a header"),
+        (
+            "HEADER 1 8 2\nGEMV 8\nGEMV 8",
+            "line 1: the header needs 71 cycles, and refresh leaves 38",
+        ),
+    ],
+)
+def test_bad_trace(cli: Cli, text: str, says: str) -> None:
+    Path("trace").write_text(text)
+    refuses(cli, "sim", "pim", "--trace", "trace", "-s", "timing.t_refi=450", says=says)
+
+
+def test_a_model_that_does_not_fit_its_channels(cli: Cli) -> None:
+    says = "tokens: 256 requests of a channel take 389888 rows, and a bank has 32768"
+    refuses(cli, "pim-plan", "--channels", "1", "--batch", "256", says=says)
