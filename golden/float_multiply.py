@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike
 from golden.formats import Codes, check_codes, decode, encode, format_of
 
 
-def multiply(a: ArrayLike, b: ArrayLike, *, format: str, saturate: bool) -> dict[str, Codes]:
+def multiply(
+    a: ArrayLike, b: ArrayLike, *, format: str, saturate: bool, result: str = "same"
+) -> dict[str, Codes]:
     """Elementwise product of codes.
 
     Parameters
@@ -20,6 +22,8 @@ def multiply(a: ArrayLike, b: ArrayLike, *, format: str, saturate: bool) -> dict
     a, b : integer array, any one shape
     format : str
         A float of `golden.formats.FORMATS`.
+    result : str
+        A float for the product that has infinities, or "same".
     saturate : bool
         A product of finite numbers beyond the largest finite number becomes that one; else
         infinity, or NaN where the format has no infinity. Formats without NaN saturate always.
@@ -42,5 +46,6 @@ def multiply(a: ArrayLike, b: ArrayLike, *, format: str, saturate: bool) -> dict
     # Exact in float64: 48 bits at most, and exponents from -298 to 255.
     with np.errstate(invalid="ignore"):
         product = left * right
-    codes = encode(product, format, saturate)
-    return {"product": np.where(np.isinf(product), encode(product, format, False), codes)}
+    target = format if result == "same" else result
+    codes = encode(product, target, saturate)
+    return {"product": np.where(np.isinf(product), encode(product, target, False), codes)}

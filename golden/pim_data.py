@@ -200,23 +200,39 @@ class DataModel:
 
 
 def gemv_steps(
-    row: Elements, vector: Elements, clear: Elements, i_valid: Elements
+    row: Elements, vector: Elements, clear: Elements, i_valid: Elements, *, format: str
 ) -> dict[str, Elements]:
-    """Time series of the latch of one INT8 GEMV unit, which starts at zero.
+    """Time series of the latch of one GEMV unit, which starts at zero.
 
     Parameters
     ----------
     row, vector
-        Integers [t, lanes], or [t] for one lane.
+        Integers [t, lanes], or [t] for one lane; of BF16 and FP16 codes.
     clear, i_valid
         0 or 1, [t]: whether the sum starts anew with a step, and whether there is one.
 
     Returns
     -------
     dict
-        ``"result"``: the latch after each step, wrapped to 32 bits.
+        ``"result"``: the latch after each step, wrapped to 32 bits, or its code; NaN is the
+        positive quiet one.
     """
     t = len(row)
+    if format != "int":
+        a, b = (
+            decode(np.reshape(x, -1).astype("<u2").view(np.uint8), format).reshape(t, -1)
+            for x in (row, vector)
+        )
+        latch, codes = np.float32(0), []
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = tree(a * b)
+            for total, anew, valid in zip(sums, clear, i_valid, strict=True):
+                if valid:
+                    latch = total + (np.float32(0) if anew else latch)
+                codes.append(latch)
+        found = np.array(codes, np.float32)
+        words = np.where(np.isnan(found), np.uint32(0x7FC00000), found.view(np.uint32))
+        return {"result": words.astype(np.int64)}
     steps = (np.reshape(row, (t, -1)).astype(np.int64) * np.reshape(vector, (t, -1))).sum(axis=1)
     total, results = 0, []
     for value, anew, valid in zip(steps.tolist(), clear, i_valid, strict=True):
@@ -224,3 +240,34 @@ def gemv_steps(
             total = value if anew else total + value
         results.append((total + 2**31) % 2**32 - 2**31)
     return {"result": np.array(results, np.int64)}
+
+
+def gemv_operands(
+    count: int, seed: int, *, format: str, lanes: int, element_bits: int
+) -> dict[str, Elements]:
+    """Steps of one GEMV unit: integers with their extremes; floats whose sums cancel and round.
+
+    Few floats are zero, subnormal, huge or no number, so that sums are mostly finite.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw() -> Elements:
+        shape = (count, lanes)
+        if format == "int":
+            half = 1 << (element_bits - 1)
+            values = rng.integers(-half, half, shape)
+            few = rng.random(shape) < 0.2
+            values[few] = rng.choice([-half, 1 - half, -1, 0, 1, half - 1], int(few.sum()))
+        else:
+            exponent, mantissa = (8, 7) if format == "bf16" else (5, 10)
+            top, middle = (1 << exponent) - 1, (1 << exponent) // 2
+            fields = rng.integers(middle - 4, middle + 4, shape)
+            rare = rng.random(shape)
+            fields = np.where(rare < 0.05, rng.integers(0, top, shape), fields)
+            fields = np.where(rare < 0.02, 0, np.where(rare > 0.998, top, fields))
+            values = fields << mantissa | rng.integers(0, 1 << mantissa, shape)
+            values = np.where(rng.random(shape) < 0.02, fields << mantissa, values)
+            values |= rng.integers(0, 2, shape) << 15
+        return values if lanes > 1 else values[:, 0]
+
+    return {"row": draw(), "vector": draw(), "clear": (rng.random(count) < 0.2).astype(np.int64)}

@@ -477,8 +477,9 @@ DESIGNS: dict[str, Design] = {
             config=GemvUnitConfig,
             component=GemvUnit,
             golden="golden.pim_data:gemv_steps",
+            operands="golden.pim_data:gemv_operands",
             source="NeuPIMs, ASPLOS 2024, section 5; Newton, MICRO 2020",
-            summary="arithmetic of a bank that multiplies: lanes of INT8 and a result latch",
+            summary="arithmetic of a bank that multiplies: lanes, a tree and a result latch",
         ),
         Design(
             name="pim_bank",

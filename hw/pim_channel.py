@@ -14,7 +14,7 @@ from hw.pim_controller import PimController, command_members, mem_request, pim_r
 from hw.pim_rows import PimRows, words
 from hw.pim_timer import named, pick
 from hw.queue import Queue, QueueShape
-from pe.gemv_unit import RESULT_BITS, GemvUnit
+from pe.gemv_unit import INTEGER_LATENCY, RESULT_BITS
 from pe.share import place
 from pe.unit import Unit
 
@@ -201,7 +201,7 @@ class PimChannel(Unit):
     def _slots(self, m: Module, controller: Any) -> Value:
         """When results are taken from the latches: as long after their slot as a step takes."""
         slot: Value = controller.slot
-        for stage in range(GemvUnit.latency):
+        for stage in range(INTEGER_LATENCY):
             later = Signal(name=f"slot_{stage}")
             m.d.sync += later.eq(slot)
             slot = later
@@ -210,7 +210,7 @@ class PimChannel(Unit):
     def _answer(self, m: Module, taken: Value, word: Value, results: Value) -> None:
         """Carry read data and results to the cycle of their first beat, in one pipeline."""
         t = self.config.timing
-        late = GemvUnit.latency
+        late = INTEGER_LATENCY
         bits = max(len(word), len(results))
         read, answer = named(m, "reads", self.command == Command.RD.value), word
         result: Value = Value.cast(0)

@@ -38,7 +38,7 @@ class PimRows(Unit):
     buffer : Out
         Memory's buffer.
     result : Out(signed 32), result_valid : Out(1)
-        The latch, and whether it has just taken in a step, `GemvUnit.latency` cycles after it.
+        The latch, and whether it has just taken in a step, `INTEGER_LATENCY` cycles after it.
     """
 
     config: PimConfig

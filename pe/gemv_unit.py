@@ -1,21 +1,28 @@
 # amaranth: UnusedElaboratable=no
-"""The arithmetic of a bank that multiplies: lanes of INT8 products and a result latch.
+"""The arithmetic of a bank that multiplies: lanes of products, a tree and a result latch.
 
 Sources: Newton, MICRO 2020, and NeuPIMs, ASPLOS 2024, section 5.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from pe.config import Config, integer
+from pe.config import Config, choice, integer
 from pe.element import extremes, sum_bits
+from pe.float_add import FloatAdder, FloatAdderConfig
+from pe.float_multiply import FloatMultiplier, FloatMultiplierConfig
+from pe.share import place
 from pe.unit import Unit
 
 WIDTH = 8
 """Bits of INT8."""
 
 RESULT_BITS = 32
+
+INTEGER_LATENCY = 3
 
 
 def tree(values: list[Value]) -> Value:
@@ -30,38 +37,49 @@ class GemvUnitConfig(Config):
     """Lanes of a GEMV unit."""
 
     lanes: int = integer("products of a step", 1, 64, default=16)
-    element_bits: int = integer("bits of an element, signed", 2, 8, default=8)
+    format: str = choice("of an element", lambda: ("int", "bf16", "fp16"), default="int")
+    element_bits: int = integer("bits of an integer element, signed", 2, 8, default=8)
 
     @property
     def name(self) -> str:
-        return f"gemv_unit_{self.lanes}xw{self.element_bits}"
+        kind = f"w{self.element_bits}" if self.format == "int" else self.format
+        return f"gemv_unit_{self.lanes}x{kind}"
+
+    @property
+    def bits(self) -> int:
+        """Bits of an element."""
+        return self.element_bits if self.format == "int" else 16
 
 
 class GemvUnit(Unit):
     """GEMV unit of a bank: dot product of a slice of a row and of the vector, accumulated.
 
-    Function unit with a result latch: latency 3, initiation interval 1. The latch wraps, which a
-    row of up to 2**17 elements cannot make it do.
+    Function unit with a result latch: initiation interval 1; latency 3, and with floats one more
+    for each level of the tree. The latch of integers wraps, which a row of up to 2**17 elements
+    cannot make it do. Of floats each product, each sum of the tree, neighbours first, and each sum
+    of the latch, step after step from +0, is rounded to float32, to nearest even.
 
     Members
     -------
-    row, vector : In, an array of `lanes` of signed element_bits
+    row, vector : In, an array of `lanes` of signed element_bits, or of codes
         Elements of the row and of the vector.
     clear : In(1)
         The sum starts anew, at this step's.
     i_valid : In(1)
         A step is present.
-    result : Out(signed 32)
-        Sum of the steps so far; 0 before the first, and holds while nothing is valid.
+    result : Out(signed 32), of floats Out(32)
+        Sum of the steps so far, of floats its code; 0 before the first, and holds while nothing
+        is valid.
     o_valid : Out(1)
         `result` has just taken in a step.
     """
 
     config: GemvUnitConfig
-    latency = 3
 
     def __init__(self, config: GemvUnitConfig) -> None:
-        lanes = data.ArrayLayout(signed(config.element_bits), config.lanes)
+        integers = config.format == "int"
+        shape = signed if integers else unsigned
+        lanes = data.ArrayLayout(shape(config.bits), config.lanes)
         super().__init__(
             config,
             {
@@ -69,10 +87,15 @@ class GemvUnit(Unit):
                 "vector": In(lanes),
                 "clear": In(1),
                 "i_valid": In(1),
-                "result": Out(signed(RESULT_BITS)),
+                "result": Out(shape(RESULT_BITS)),
                 "o_valid": Out(1),
             },
         )
+
+    @property
+    def latency(self) -> int:  # type: ignore[override]
+        levels = (self.config.lanes - 1).bit_length()
+        return INTEGER_LATENCY + (0 if self.config.format == "int" else levels)
 
     @property
     def macs_per_cycle(self) -> int:
@@ -81,28 +104,68 @@ class GemvUnit(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        lanes, bits = self.config.lanes, self.config.element_bits
-        element = extremes(bits, True)
-        width = sum_bits(lanes, element, element)
+        lanes, bits = self.config.lanes, self.config.bits
         row = Signal(lanes * bits, name="row_reg", reset_less=True)
         vector = Signal(lanes * bits, name="vector_reg", reset_less=True)
-        step = Signal(signed(width), reset_less=True)
-        flags = [Signal(2, name=f"flags_{stage}") for stage in range(2)]
+        flags = [Signal(2, name=f"flags_{stage}") for stage in range(self.latency - 1)]
         m.d.sync += [
             row.eq(Value.cast(self.row)),
             vector.eq(Value.cast(self.vector)),
             flags[0].eq(Cat(self.i_valid, self.clear)),
-            flags[1].eq(flags[0]),
-            self.o_valid.eq(flags[1][0]),
+            *(later.eq(flag) for flag, later in pairwise(flags)),
+            self.o_valid.eq(flags[-1][0]),
         ]
+        parts = [slice(lane * bits, (lane + 1) * bits) for lane in range(lanes)]
+        pairs = [(row[part], vector[part]) for part in parts]
+        valid, clear = flags[-1][0], flags[-1][1]
+        latch = Mux(clear, 0, self.result)
+        if self.config.format == "int":
+            total = latch + self._integers(m, pairs)
+        else:
+            total = self._add(m, platform, "latch", latch, self._floats(m, platform, pairs))
+        with m.If(valid):
+            m.d.sync += self.result.eq(total)
+        return m
+
+    def _integers(self, m: Module, pairs: list[tuple[Value, Value]]) -> Value:
+        """Sum of the products, a cycle later."""
+        bits = self.config.bits
+        element = extremes(bits, True)
+        width = sum_bits(len(pairs), element, element)
+        step = Signal(signed(width), name="step", reset_less=True)
         products: list[Value] = []
-        for lane in range(lanes):
-            part = slice(lane * bits, (lane + 1) * bits)
+        for lane, (a, b) in enumerate(pairs):
             product = Signal(signed(2 * bits), name=f"product_{lane}")
-            m.d.comb += product.eq(row[part].as_signed() * vector[part].as_signed())
+            m.d.comb += product.eq(a.as_signed() * b.as_signed())
             products.append(product)
         m.d.sync += step.eq(tree(products))
-        valid, clear = flags[1][0], flags[1][1]
-        with m.If(valid):
-            m.d.sync += self.result.eq(Mux(clear, 0, self.result) + step)
-        return m
+        return step
+
+    def _floats(self, m: Module, platform: object, pairs: list[tuple[Value, Value]]) -> Value:
+        """Sum of the products, a cycle later and another one for each level of the tree."""
+        config = FloatMultiplierConfig(format=self.config.format, saturate=False, result="fp32")
+        values: list[Value] = []
+        for lane, (a, b) in enumerate(pairs):
+            unit = place(m, platform, f"multiplier_{lane}", FloatMultiplier, config)
+            m.d.comb += [unit.a.eq(a), unit.b.eq(b)]
+            values.append(self._later(m, f"product_{lane}", unit.product))
+        level = 0
+        while len(values) > 1:
+            sums = [
+                self._add(m, platform, f"level_{level}_{i}", a, b)
+                for i, (a, b) in enumerate(zip(values[::2], values[1::2], strict=False))
+            ]
+            sums += values[len(values) & ~1 :]
+            values = [self._later(m, f"sum_{level}_{i}", value) for i, value in enumerate(sums)]
+            level += 1
+        return values[0]
+
+    def _add(self, m: Module, platform: object, name: str, a: Value, b: Value) -> Value:
+        unit = place(m, platform, f"{name}_adder", FloatAdder, FloatAdderConfig(format="fp32"))
+        m.d.comb += [unit.a.eq(a), unit.b.eq(b)]
+        return Value.cast(unit.sum)
+
+    def _later(self, m: Module, name: str, value: Value) -> Value:
+        register = Signal(RESULT_BITS, name=name, reset_less=True)
+        m.d.sync += register.eq(value)
+        return register

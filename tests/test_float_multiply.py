@@ -23,6 +23,9 @@ CONFIGS = [
     FloatMultiplierConfig(format=name, saturate=saturate)
     for name in FLOATS
     for saturate in (False, True)
+] + [
+    FloatMultiplierConfig(format=name, result=result, saturate=False)
+    for name, result in (("bf16", "fp32"), ("fp16", "fp32"), ("fp32", "fp16"), ("e4m3", "fp16"))
 ]
 
 
@@ -77,7 +80,7 @@ def test_golden_model_is_the_multiplication_of_numpy(name: str) -> None:
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
 def test_products(config: FloatMultiplierConfig, built: Mapping[Config, Machine]) -> None:
     a, b = operands(config.format)
-    expected = multiply(a, b, format=config.format, saturate=config.saturate)
+    expected = multiply(a, b, format=config.format, saturate=config.saturate, result=config.result)
     widths = dict.fromkeys("ab", FLOATS[config.format].width)
     wrong = differing(built[config], {"a": a, "b": b}, expected, widths)
     assert not wrong, [(hex(a[i]), hex(b[i])) for i in wrong["product"][:4]]

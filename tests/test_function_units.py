@@ -84,6 +84,13 @@ def test_pes(settings: dict[str, int | str], tmp_path: Path) -> None:
     run_operands(design, config_of(design, **settings), tmp_path, SEED, count=10_000)
 
 
+@pytest.mark.parametrize("name", ["bf16", "fp16"])
+def test_gemv_units_of_floats(name: str, tmp_path: Path) -> None:
+    random_generator()
+    design = DESIGNS["gemv_unit"]
+    run_operands(design, config_of(design, format=name, lanes=5), tmp_path, SEED, count=10_000)
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -112,6 +112,13 @@ MUTANTS = [
         settings=(("lanes", 3),),
     ),
     Mutant(
+        "gemv_unit: the latch of floats never starts anew",
+        "gemv_unit",
+        (Edit("gemv_unit", r"assign latch_adder__a = .*;", "assign latch_adder__a = result;"),),
+        RESULTS,
+        settings=(("lanes", 3), ("format", "bf16")),
+    ),
+    Mutant(
         "pim_bank: an activate before tRP is legal",
         "pim_bank",
         (Edit("pim_bank", r"does_pre \? 6'h0d", "does_pre ? 6'h0c"),),
