@@ -16,6 +16,9 @@ through Transformation in the Bit-weight Dimension of MACs" (HPCA 2025), section
 as in `hw.systolic_os`.
 """
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
@@ -25,14 +28,20 @@ from hw.edge import held
 from hw.nest import Order
 from hw.output_stationary import OutputStationary, OutputStationaryConfig
 from hw.skew import delayed
-from pe.config import integer
+from pe.config import choice, integer
 from pe.element import PeConfig
+from pe.mac import MacConfig
+from pe.registry import BROADCAST_PES
 from pe.share import share
 from pe.unit import Unit
 
 
 class BroadcastConfig(OutputStationaryConfig):
     """Base of the configs of broadcast engines: equal tiles and terms are the same hardware."""
+
+    pes: ClassVar[Mapping[str, type[PeConfig]]] = BROADCAST_PES
+
+    pe: str = choice("processing element", lambda: BROADCAST_PES, default=MacConfig.kind)
 
     @property
     def name(self) -> str:

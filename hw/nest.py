@@ -34,11 +34,13 @@ class Order(Enum):
     """At once; they take their operands at once."""
     SPARSE = "sparse"
     """One after the other, those of digits that are zero left out; `extent` is the most."""
+    CODED = "coded"
+    """At once, by one code of all of them."""
     SYSTOLIC = "systolic"
     """At once but for a cycle's delay from each to the next, through which operands pass."""
 
 
-_NOTES = {Order.SYSTOLIC: ", systolic", Order.SPARSE: ", those not zero"}
+_NOTES = {Order.CODED: ", one code", Order.SYSTOLIC: ", systolic", Order.SPARSE: ", those not zero"}
 
 
 class Loop(NamedTuple):
@@ -183,7 +185,8 @@ def engine_nest(
         that over the terms of a step.
     """
     outer = tuple(outer)
-    terms = Loop(Dimension.K, Order.BROADCAST, pe.terms)
+    terms = Loop(Dimension.K, Order.BROADCAST, pe.terms // pe.code_terms)
+    within = [Loop(Dimension.K, Order.CODED, pe.code_terms)] if pe.code_terms > 1 else []
     weights = Loop(Dimension.WEIGHT, Order.BROADCAST, pe.bit_weights)
     term, weight = len(outer), len(outer) + 1
     if pe.by_weight:
@@ -197,7 +200,7 @@ def engine_nest(
         Scope.WEIGHT: (*step, weight),
     }
     return Nest(
-        (*outer, weights, terms) if pe.by_weight else (*outer, terms, weights),
+        (*outer, *((weights, terms) if pe.by_weight else (terms, weights)), *within),
         tuple((primitive, loops[scope]) for primitive, scope in pe.primitives),
     )
 

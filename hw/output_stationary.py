@@ -4,7 +4,7 @@
 from amaranth.hdl import Module, Mux, Signal, Value
 
 from hw.drain import leave, output_latency
-from hw.edge import beside_codes, encode
+from hw.edge import encode_a, encode_b
 from hw.engine import Dataflow, EngineConfig, GemmEngine
 from hw.nest import Dimension, Loop, Nest, Order, engine_nest
 from pe.primitives import Scope
@@ -168,8 +168,8 @@ class OutputStationary(GemmEngine):
         captured, drained = self.array(
             m,
             platform,
-            codes=encode(m, platform, pe, operands_a, self.tile_m * pe.terms),
-            operands_b=beside_codes(m, pe, operands_b),
+            codes=encode_a(m, platform, pe, operands_a, self.tile_m * pe.terms),
+            operands_b=encode_b(m, platform, pe, operands_b, self.tile_n * pe.terms),
             first=accept & self.i_a.payload.first,
             last=last,
             drain_enable=drain_enable,

@@ -13,7 +13,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from hw.chain import Chain, ChainConfig, Link
-from hw.edge import encode
+from hw.edge import encode_a
 from hw.engine import Dataflow, EngineConfig, GemmEngine
 from hw.memory import Memory, MemoryShape
 from hw.nest import Dimension, Loop, Nest, Order, engine_nest
@@ -448,7 +448,7 @@ class SystolicWs(GemmEngine):
 
         operands = Signal(rows * pe.width_a)
         m.d.comb += operands.eq(Mux(accept, self.i_a.payload.data.as_value(), 0))
-        codes = encode(m, platform, pe, operands, rows)
+        codes = encode_a(m, platform, pe, operands, rows)
         staggered = Signal.like(codes)
         sums = Signal(cols * pe.state_shape.width)
         swap_taps = delayed(m, "swap_line", swap, rows - 1 + self._edge_delay)

@@ -100,8 +100,8 @@ class BitWeightConfig(PeConfig):
         return len(self.to_code(Signal(self.recoded_shape)))
 
     @property
-    def encoder(self) -> type[Unit] | None:
-        return None if self.encoder_at == PE else OperandEncoder
+    def encoder(self) -> Unit | None:
+        return None if self.encoder_at == PE else OperandEncoder(self)
 
     @property
     def a_port(self) -> Shape:

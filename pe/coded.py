@@ -75,7 +75,8 @@ class CodedConfig(PeConfig):
 
     @property
     def primitives(self) -> tuple[Placed, ...]:
-        reduce = [Placed(Primitive.HALF_REDUCE, Scope.STEP)] if self.terms > 1 else []
+        several = self.terms > self.code_terms
+        reduce = [Placed(Primitive.HALF_REDUCE, Scope.STEP)] if several else []
         return (Placed(Primitive.MAP, Scope.TERM), *reduce, Placed(Primitive.ADD, Scope.STEP))
 
     @property
@@ -88,7 +89,7 @@ class CodedConfig(PeConfig):
         return total
 
     def row(self, m: Module, a: Value, b: Value) -> Row:
-        """Return the product of an element of A and one of B."""
+        """Return the product of a code of A and one of B."""
         raise NotImplementedError
 
 
@@ -218,11 +219,11 @@ class CodedStep(Unit):
         m = Module()
         pe = self.config
         rows = []
-        for term in range(pe.terms):
-            a = self.a.as_unsigned()[term * pe.width_a : (term + 1) * pe.width_a]
-            b = self.b.as_unsigned()[term * pe.width_b : (term + 1) * pe.width_b]
+        for i in range(pe.terms // pe.code_terms):
+            a = self.a.as_unsigned().word_select(i, pe.code_width)
+            b = self.b.as_unsigned().word_select(i, pe.code_width_b)
             rows.append(pe.row(m, a, b))
-        if pe.terms == 1:
+        if len(rows) == 1:
             # The carry-in, as a column below the lowest.
             (row,) = rows
             below = Signal(name="unused_place")

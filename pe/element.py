@@ -152,24 +152,47 @@ class PeConfig(Config):
         return Shape(self.width_acc, self.signed_a or self.signed_b)
 
     @property
+    def code_terms(self) -> int:
+        """Elements, consecutive in K, that have one code between the edge and the PEs."""
+        return 1
+
+    @property
     def code_width(self) -> int:
-        """Bits of an element of A between the edge of an engine and its PEs."""
+        """Bits of a code of A."""
         return self.width_a
 
     @property
-    def encoder(self) -> type[Unit] | None:
-        """Combinational unit at the engine's edge, ``i_element`` of A to ``o_code``, if any."""
+    def code_width_b(self) -> int:
+        """Bits of a code of B."""
+        return self.width_b
+
+    @property
+    def encoder(self) -> Unit | None:
+        """Combinational unit at the engine's edge, if any.
+
+        It takes `code_terms` elements of A, the first in the low bits, as ``i_element``, and gives
+        their ``o_code``.
+        """
+        return None
+
+    @property
+    def encoder_b(self) -> Unit | None:
+        """The same of B, if any; there is one of A then."""
         return None
 
     @property
     def a_port(self) -> Shape:
-        """Shape of what a step takes of A: `terms` codes, the first in the low bits."""
-        return self.a_shape if self.terms == 1 else unsigned(self.terms * self.code_width)
+        """Shape of what a step takes of A: codes of `terms` elements, the first in the low bits."""
+        if self.terms == 1:
+            return self.a_shape
+        return unsigned(self.terms // self.code_terms * self.code_width)
 
     @property
     def b_port(self) -> Shape:
-        """Shape of what a step takes of B: `terms` elements, the first in the low bits."""
-        return self.b_shape if self.terms == 1 else unsigned(self.terms * self.width_b)
+        """Shape of what a step takes of B: codes of `terms` elements, the first in the low bits."""
+        if self.terms == 1:
+            return self.b_shape
+        return unsigned(self.terms // self.code_terms * self.code_width_b)
 
     @property
     def state_weights(self) -> tuple[int, ...]:

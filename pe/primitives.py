@@ -26,8 +26,8 @@ class Primitive(Enum):
 class Scope(Enum):
     """What a primitive is done once for."""
 
-    OPERAND = "element of A at the edge"
-    TERM = "product"
+    OPERAND = "code of A at the edge"
+    TERM = "product of two codes"
     DIGIT = "digit of a product"
     WEIGHT = "bit weight of a step"
     STEP = "step of a running sum"

@@ -19,6 +19,7 @@ from pe.config import Config, choice, flag, integer, same_as
 from pe.element import Ends, PeConfig
 from pe.heap import DADDA, THREE_TWO
 from pe.mac import MacConfig
+from pe.ternary_look_up import TernaryLookUpConfig
 
 PES: dict[str, type[PeConfig]] = {
     pe.kind: pe
@@ -33,6 +34,9 @@ PES: dict[str, type[PeConfig]] = {
         Fp4Config,
     )
 }
+
+BROADCAST_PES = PES | {TernaryLookUpConfig.kind: TernaryLookUpConfig}
+"""PEs that engines can have where elements of K come to a PE at once."""
 
 DERIVED = 0
 """Of widths that follow from other parameters."""

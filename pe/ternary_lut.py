@@ -10,10 +10,11 @@ Source: ternary look-up of TeLLMe (arXiv 2504.16266); keys as numbers of radix 3
 
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
+from pe.coded import Row
 from pe.config import Config, integer
 from pe.share import share
 from pe.unit import Unit
@@ -78,13 +79,9 @@ class TernaryLutConfig(Config):
         return tuple(found)
 
     @property
-    def row(self) -> data.StructLayout:
-        """Sums of a table, a word for those with the same activation in front, least key first."""
-        levels = {
-            f"level_{i}": sum(entry.shape.width for entry in self.table[1:] if entry.leading == i)
-            for i in range(self.group)
-        }
-        return data.StructLayout(levels)
+    def row(self) -> Shape:
+        """Shape of the sums of a table, side by side, that of the least key in the low bits."""
+        return unsigned(sum(entry.shape.width for entry in self.table))
 
     @property
     def sum(self) -> Shape:
@@ -106,9 +103,9 @@ class TernaryTable(Unit):
 
     Members
     -------
-    a : In(group x signed width_a)
-        Activations.
-    row : Out(row)
+    i_element : In(group * width_a)
+        Activations, two's complement, the first in the low bits.
+    o_code : Out(row)
         Sums of keys above zero.
     """
 
@@ -117,10 +114,7 @@ class TernaryTable(Unit):
     def __init__(self, config: TernaryLutConfig) -> None:
         super().__init__(
             config,
-            {
-                "a": In(data.ArrayLayout(signed(config.width_a), config.group)),
-                "row": Out(config.row),
-            },
+            {"i_element": In(config.group * config.width_a), "o_code": Out(config.row)},
         )
 
     @property
@@ -131,10 +125,49 @@ class TernaryTable(Unit):
         m = Module()
         sums: list[Value] = [Const(0, 1)]
         for number, (leading, rest, _, shape) in enumerate(self.config.table[1:], 1):
-            a, other = self.a[leading], sums[abs(rest)]
+            a = self.i_element.word_select(leading, self.config.width_a).as_signed()
+            other = sums[abs(rest)]
             sums.append(Signal(shape, name=f"sum_{number}"))
             m.d.comb += sums[number].eq(a + other if rest > 0 else a - other if rest else a)
-        m.d.comb += Value.cast(self.row).eq(Cat(*sums[1:]))
+        m.d.comb += self.o_code.eq(Cat(*sums[1:]))
+        return m
+
+
+class TernaryKey(Unit):
+    """The key of a group of trits, combinational.
+
+    Members
+    -------
+    i_element : In(group * 2)
+        Codes of trits, the first in the low bits: bit 0 is set where it is not zero, bit 1 where
+        it is below zero.
+    o_code : Out(key)
+        Magnitude and sign.
+    """
+
+    config: TernaryLutConfig
+
+    def __init__(self, config: TernaryLutConfig) -> None:
+        super().__init__(config, {"i_element": In(config.group * 2), "o_code": Out(config.key)})
+
+    @property
+    def name(self) -> str:
+        return f"ternary_key_{self.config.group}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # The sign is that of the last trit that is not zero; the others count relative to it.
+        sign: Value = Const(0, 1)
+        trits = [self.i_element.word_select(i, 2) for i in range(self.config.group)]
+        for trit in trits:
+            sign = Mux(trit[0], trit[1], sign)
+        negative = Signal()
+        m.d.comb += negative.eq(sign)
+        magnitude: Value = Const(0, 1)
+        for i, trit in enumerate(trits):
+            weight = Mux(trit[0], 3**i, 0)
+            magnitude = Mux(trit[1] ^ negative, magnitude - weight, magnitude + weight)
+        m.d.comb += self.o_code.eq(Cat(magnitude[: self.config.index.width], negative))
         return m
 
 
@@ -169,18 +202,24 @@ class TernaryColumn(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        found = Signal(self.config.sum)
-        negative = self.key[-1]
-        row = Value.cast(self.row)
-        with m.Switch(self.key[:-1]):
-            low = 0
-            for number, entry in enumerate(self.config.table[1:], 1):
-                high = low + entry.shape.width
-                with m.Case(number):
-                    m.d.comb += found.eq(row[low:high].as_signed())
-                low = high
-        m.d.comb += self.sum.eq((found ^ negative.replicate(len(found))) + negative)
+        value, negative = look_up(m, self.config, self.row, self.key)
+        m.d.comb += self.sum.eq(value + negative)
         return m
+
+
+def look_up(m: Module, config: TernaryLutConfig, row: Value, key: Value) -> Row:
+    """Read the sum of a key; its complement, and a carry, where the key is below zero."""
+    width, low = config.sum.width, 0
+    found: Value = Const(0, width)
+    for number, entry in enumerate(config.table[1:], 1):
+        chosen = Signal(name=f"chosen_{number}")
+        m.d.comb += chosen.eq(key[:-1] == number)
+        bits = row[low : low + entry.shape.width]
+        extended = Cat(bits, bits[-1].replicate(width))[:width]
+        found |= extended & chosen.replicate(width)
+        low += entry.shape.width
+    negative = key[-1]
+    return Row((found ^ negative.replicate(width)).as_signed(), negative)
 
 
 class TernaryLut(Unit):
@@ -224,7 +263,7 @@ class TernaryLut(Unit):
         b = Signal.like(self.b, name="b_reg", reset_less=True)
         row = Signal(config.row)
         found = [Signal(config.sum, name=f"found_{col}") for col in range(config.cols)]
-        share(m, platform, "sums", TernaryTable, config, a=a, row=row)
+        share(m, platform, "sums", TernaryTable, config, i_element=a, o_code=row)
         for col, dot in enumerate(found):
             share(m, platform, f"col_{col}", TernaryColumn, config, row=row, key=b[col], sum=dot)
         m.d.sync += [a.eq(self.a), b.eq(self.b), Value.cast(self.sum).eq(Cat(*found))]

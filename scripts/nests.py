@@ -35,6 +35,7 @@ in the Bit-weight Dimension of MACs*, HPCA 2025 (arXiv 2503.06342).
 | `ternary` | B is -1, 0 or 1: A is added, subtracted or left out |
 | `shift` | B is a signed power of two: A is shifted |
 | `fp4` | A and B are FP4 E2M1 numbers, sums exact |
+| `ternary_look_up` | as ternary, several products at once, looked up (arXiv 2504.16266) |
 | `opt3` | a non-zero digit of B a cycle, the time depends on the operands; an encoder in each PE |
 | `opt4c` | as OPT3, the encoder shared by a column of PEs |
 | `opt4e` | as OPT4C, a digit of each bit weight a cycle, of any of four elements |
@@ -78,7 +79,9 @@ def _pes(design: Design) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
     assert issubclass(design.config, EngineConfig)
     for name, config in design.config.pes.items():
-        found.append((f"`{name}`", {"pe": name}))
+        terms = config().terms
+        few = terms > 1 and design.config().terms % terms
+        found.append((f"`{name}`", {"pe": name, **({"lanes": terms} if few else {})}))
         if issubclass(config, BitWeightConfig) and not config.recodes_b:
             found.append((f"`{name}`, edge", {"pe": name, "encoder_at": EDGE}))
     return found

@@ -157,7 +157,7 @@ def test_codes_from_the_edge(kind: type[BitWeightConfig], tmp_path: Path) -> Non
         codes = []
         elements = [Signal(config.a_shape, name=f"a_{term}") for term in range(2)]
         for term, element in enumerate(elements):
-            encoder = config.encoder(config)
+            encoder = config.encoder
             m.submodules[f"encode_{term}"] = encoder
             m.d.comb += encoder.i_element.eq(element)
             codes.append(encoder.o_code)

@@ -109,6 +109,8 @@ def test_nearest() -> None:
 
 APPLIES_WITH = {"ulps": {"offset": "ulps"}}
 """Settings without which a parameter is refused."""
+NEEDED = {"ternary_look_up": {"lanes": 4, "rows": 4, "cols": 4}}
+"""Settings without which a PE is refused; they are as they are."""
 
 
 @pytest.mark.parametrize("name", DESIGNS)
@@ -117,16 +119,18 @@ def test_another_config_has_another_name(name: str) -> None:
     plain = DESIGNS[name].config()
     pes: Mapping[str, type[PeConfig]] = getattr(plain, "pes", {"mac": MacConfig})
     for pe in pes:
-        configs.add(config_of(DESIGNS[name], pe=pe))
+        needed = NEEDED.get(pe, {})
+        configs.add(config_of(DESIGNS[name], pe=pe, **needed))
         for path, field, default in parameters(plain):
             key = path.rpartition(".")[2]
-            if key in PE_OPTIONS and key not in pes[pe].__dataclass_fields__:
+            absent = key in PE_OPTIONS and key not in pes[pe].__dataclass_fields__
+            if absent or key in needed:
                 continue
             if field.metadata["type"] is int and key != "k_max":  # it bounds use, not hardware
                 least = 60 if key == "width_acc" else field.metadata["minimum"]
                 second = field.metadata.get("values", (least, least + 1))[1]
                 value = second if least == default else least
-                chosen = {"pe": pe, key: value, **APPLIES_WITH.get(key, {})}
+                chosen = {"pe": pe, key: value, **needed, **APPLIES_WITH.get(key, {})}
                 configs.add(config_of(DESIGNS[name], **chosen))
     names = {config.name for config in configs}
     assert len(names) == len(configs)

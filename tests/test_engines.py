@@ -26,7 +26,7 @@ from hw.catalog import DESIGNS, Design, Kind
 from hw.engine import GemmEngine
 from pe.config import Config
 from pe.element import INTEGER
-from pe.registry import PES
+from pe.registry import BROADCAST_PES
 from sim.simulate import Outcome, run_products
 
 DEPTH = 4
@@ -72,7 +72,7 @@ SIZES = [
 PE_CASES = [
     *(
         Case(3, 2, *operands, k_max=21, spare=3, pe=name, lanes=2)
-        for name, pe in PES.items()
+        for name, pe in BROADCAST_PES.items()
         for operands in [
             (7, 5, False, False)
             if pe.format_b == INTEGER
@@ -83,6 +83,8 @@ PE_CASES = [
     Case(3, 1, 8, 6, True, False, 17, pe="opt2", lanes=4, encoder_at="edge", stages=3),
     Case(1, 2, 8, 8, True, True, 17, pe="opt1", lanes=3, digits="ent", encoder_at="edge"),
     Case(2, 2, 5, 9, True, True, 20, pe="fused", lanes=2, digits="ent", stages=2),
+    Case(4, 2, 8, 2, True, True, 21, pe="ternary_look_up", lanes=4),
+    Case(6, 1, 3, 2, True, True, 40, pe="ternary_look_up", lanes=6),
 ]
 ENGINES = [design.name for design in designs(Kind.GEMM_ENGINE) if not design.golden_cycles]
 RECTANGULAR = [
@@ -95,6 +97,7 @@ PAIRS = [
     (name, case)
     for name in ENGINES
     for case in [*(SIZES if name in RECTANGULAR else SIZES[:2]), *PE_CASES]
+    if case.pe in DESIGNS[name].config().pes  # type: ignore[attr-defined]
 ]
 
 
@@ -118,7 +121,7 @@ def extreme_codes(form: str, width: int, signed: bool) -> list[int]:
 
 def corners(case: Case, m: int, n: int) -> list[Product]:
     """All least and all greatest operands, as many as the accumulator must hold."""
-    pe = PES[case.pe]
+    pe = BROADCAST_PES[case.pe]
     return [
         (np.full((m, case.k_max), a, np.int64), np.full((case.k_max, n), b, np.int64))
         for a in extreme_codes(pe.format_a, case.width_a, case.signed_a)
@@ -188,7 +191,7 @@ def test_power_up_state_does_not_show(name: str, tmp_path: Path) -> None:
 def test_extremes_reach_the_bound_of_the_accumulator(name: str, case: Case) -> None:
     """Or else the tests above do not say that it is wide enough."""
     shape = engine_of(DESIGNS[name], case.config(DESIGNS[name])).config.pe_config.accumulator_shape
-    pe = PES[case.pe]
+    pe = BROADCAST_PES[case.pe]
     sums = [
         int((numbers(a, pe.format_a, case.width_a) @ numbers(b, pe.format_b, case.width_b)).flat[0])
         for a, b in corners(case, 1, 1)

@@ -73,6 +73,7 @@ FUSED: Settings = (("pe", "fused"),)
 ROUTER: Settings = (("depth", 2),)
 OPT1: Settings = (("pe", "opt1"),)
 OPT2: Settings = (("pe", "opt2"), ("terms", 3), ("stages", 1))
+LOOKED_UP: Settings = (("pe", "ternary_look_up"), ("rows", 3), ("cols", 2), ("lanes", 4))
 
 
 @dataclass(frozen=True)
@@ -943,6 +944,20 @@ MUTANTS = [
         (Edit("broadcast", r"assign may_accept = .*;", "assign may_accept = 1;"),),
         f"{DIFFER}|{CHANGED}",
         stall=0.4,
+    ),
+    Mutant(
+        "ternary look-up array: the sign of a key is that of its first trit",
+        "matrix",
+        (Edit("ternary_key", r"(assign o_code\[\d+\]) = negative;", r"\1 = i_element[1];"),),
+        DIFFER,
+        settings=LOOKED_UP,
+    ),
+    Mutant(
+        "ternary look-up array: keys are a cycle ahead of the tables",
+        "matrix",
+        (Edit("broadcast", r"\.i_element\(operands_b_reg\)", ".i_element(operands_b)"),),
+        DIFFER,
+        settings=LOOKED_UP,
     ),
     Mutant(
         "cube: the last product of a step is left out",

@@ -187,7 +187,7 @@ def _step(pe: PeConfig, seconds: float) -> Proof:
 
 
 def _units(pe: PeConfig) -> list[Unit]:
-    return [*([pe.encoder(pe)] if pe.encoder else []), *pe.units]
+    return [*([pe.encoder] if pe.encoder else []), *pe.units]
 
 
 def step_machine(pe: PeConfig) -> Machine:
