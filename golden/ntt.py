@@ -69,7 +69,7 @@ class Ring(NamedTuple):
 
     def forward(self, a: ArrayLike) -> Array:
         """Transform coefficients [N], below the modulus, to values [N], by butterflies in place."""
-        x = self._checked(a)
+        x = self.checked(a)
         table, m = self.twiddles(), 1
         while m < self.size:
             u, v = np.moveaxis(x.reshape(m, 2, -1), 1, 0)
@@ -80,7 +80,7 @@ class Ring(NamedTuple):
 
     def inverse(self, a: ArrayLike) -> Array:
         """Transform values [N] to coefficients [N]; each butterfly halves, no pass divides by N."""
-        x = self._checked(a)
+        x = self.checked(a)
         table, m = self.twiddles(inverse=True), self.size // 2
         half = (self.modulus + 1) // 2
         while m:
@@ -93,7 +93,7 @@ class Ring(NamedTuple):
 
     def forward_constant_geometry(self, a: ArrayLike) -> Array:
         """Return `forward` by stages that all read and write the same addresses."""
-        x = self._checked(a)
+        x = self.checked(a)
         table, half = self.twiddles(), self.size // 2
         m = 1
         while m < self.size:
@@ -105,7 +105,7 @@ class Ring(NamedTuple):
 
     def inverse_constant_geometry(self, a: ArrayLike) -> Array:
         """Return `inverse` by stages that all read and write the same addresses."""
-        x = self._checked(a)
+        x = self.checked(a)
         table, pairs = self.twiddles(inverse=True), self.size // 2
         half, m = (self.modulus + 1) // 2, self.size // 2
         while m:
@@ -143,18 +143,18 @@ class Ring(NamedTuple):
     def forward_by_matrices(self, a: ArrayLike, rows: int) -> Array:
         """Return `forward` by a matrix product, a pointwise and another matrix product."""
         left, middle, right = self.matrices(rows)
-        x = self._matmul(left, self._checked(a).reshape(rows, -1)) * middle % self.modulus
+        x = self._matmul(left, self.checked(a).reshape(rows, -1)) * middle % self.modulus
         return self._matmul(x, right).ravel()
 
     def inverse_by_matrices(self, a: ArrayLike, rows: int) -> Array:
         """Return `inverse` by a matrix product, a pointwise and another matrix product."""
         right, middle, left = self.inverse_matrices(rows)
-        x = self._matmul(self._checked(a).reshape(rows, -1), right) * middle % self.modulus
+        x = self._matmul(self.checked(a).reshape(rows, -1), right) * middle % self.modulus
         return self._matmul(left, x).ravel()
 
     def automorphism(self, a: ArrayLike, power: int) -> Array:
         """Return coefficients [N] of the polynomial at ``x**power``, for an odd power."""
-        a = self._checked(a)
+        a = self.checked(a)
         target = np.arange(self.size) * power % (2 * self.size)
         result = np.zeros_like(a)
         result[target % self.size] = np.where(target < self.size, a, -a) % self.modulus
@@ -181,7 +181,8 @@ class Ring(NamedTuple):
         product = a.astype(object) @ b.astype(object) % self.modulus
         return words(product, self.modulus)
 
-    def _checked(self, a: ArrayLike) -> Array:
+    def checked(self, a: ArrayLike) -> Array:
+        """Return a polynomial [N] whose products are exact; refuse what is none of the ring."""
         x = words(a, self.modulus)
         if x.shape != (self.size,):
             raise ValueError(f"a: shape {x.shape} is not ({self.size},)")

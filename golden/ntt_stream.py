@@ -1,35 +1,60 @@
-"""Transforms of a stream of polynomials, some forward, some inverse."""
+"""Commands on polynomials that an engine holds: transforms, products and sums."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from golden.modular import Integers
-from golden.ntt import Ring
+from golden.ntt import Array, Ring
+
+LOAD, STORE, FORWARD, INVERSE, ADD, MULTIPLY = range(6)
 
 
-def transform(
-    data: ArrayLike, inverse: ArrayLike, *, modulus: int, size: int
+def run(
+    command_operation: ArrayLike,
+    command_slot: ArrayLike,
+    command_other: ArrayLike,
+    data: ArrayLike,
+    *,
+    modulus: int,
+    size: int,
+    radix_bits: int,
 ) -> dict[str, Integers]:
-    """Transform polynomials in their order.
+    """Run commands in their order.
 
     Parameters
     ----------
+    command_operation, command_slot, command_other : integer arrays [commands]
+        The first four operations work on slots from one to the other; `ADD` and `MULTIPLY` put
+        into the first slot what they make of the two, element by element. Products are divided
+        by two to `radix_bits`.
     data : integer array [beats, lanes]
-        Residues; ``size / lanes`` beats a polynomial.
-    inverse : array of 0 and 1, shape [beats]
-        That of a polynomial's first beat counts.
+        Residues; ``size / lanes`` beats a polynomial loaded.
 
     Returns
     -------
     dict
-        ``"data"`` [beats, lanes].
+        ``"data"`` [beats, lanes], of the polynomials stored.
     """
     ring = Ring.of(modulus, size)
     beats = np.asarray(data)
-    polynomials = beats.reshape(-1, size)
-    backward = np.asarray(inverse).reshape(len(polynomials), -1)[:, 0]
-    found = [
-        ring.inverse(polynomial) if back else ring.forward(polynomial)
-        for polynomial, back in zip(polynomials, backward, strict=True)
-    ]
-    return {"data": np.stack(found).astype(beats.dtype).reshape(beats.shape)}
+    waiting = iter(beats.reshape(-1, size))
+    scale = pow(2, -radix_bits, modulus)
+    held: dict[int, Array] = {}
+    stored = []
+    commands = zip(*map(np.asarray, (command_operation, command_slot, command_other)), strict=True)
+    for operation, slot, other in commands:
+        if operation == ADD:
+            held[slot] = (held[slot] + held[other]) % modulus
+        elif operation == MULTIPLY:
+            held[slot] = held[slot] * held[other] % modulus * scale % modulus
+        else:
+            for place in range(slot, other + 1):
+                if operation == LOAD:
+                    held[place] = ring.checked(next(waiting))
+                elif operation == STORE:
+                    stored.append(held[place])
+                elif operation == FORWARD:
+                    held[place] = ring.forward(held[place])
+                else:
+                    held[place] = ring.inverse(held[place])
+    return {"data": np.stack(stored).astype(beats.dtype).reshape(-1, beats.shape[1])}

@@ -587,9 +587,9 @@ DESIGNS: dict[str, Design] = {
             kind=Kind.STREAM_UNIT,
             config=NttEngineConfig,
             component=NttEngine,
-            golden="golden.ntt_stream:transform",
+            golden="golden.ntt_stream:run",
             source="Longa, Naehrig 2016; Ma 1999, banks for several butterflies",
-            summary="negacyclic number-theoretic transform and its inverse, in place",
+            summary="negacyclic number-theoretic transforms in place, products and sums",
             stimuli="sim.ntt_beats:ntt_beats",
         ),
         Design(

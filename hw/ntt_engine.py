@@ -7,6 +7,10 @@ cycle 2P addresses are read that differ in one bit of each place within a digit,
 that the stage's butterflies span: they lie in different banks, and which lane is in which bank is
 an XOR with one number. Results return to where their operands were.
 
+Banks hold several polynomials, each in a slot of its own. In odd slots the low bit of the bank is
+the other one: half the lanes of two polynomials, one in an even slot and one in an odd, then lie in
+different banks too, and P products or sums of the two are made in a cycle.
+
 Source: P. Longa, M. Naehrig, "Speeding up the Number Theoretic Transform" (2016), for the order of
 twiddle factors; the banks are those of Y. Ma, "An Effective Memory Addressing Scheme for FFT
 Processors" (1999), for several butterflies.
@@ -17,8 +21,8 @@ from functools import reduce
 from operator import xor
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, stream
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out
 
 from hw.engine import lanes
@@ -33,14 +37,26 @@ from pe.roots import check_ring
 from pe.share import place, share
 
 
+class Operation(enum.Enum, shape=3):
+    """What a command does."""
+
+    LOAD = 0
+    STORE = 1
+    FORWARD = 2
+    INVERSE = 3
+    ADD = 4
+    MULTIPLY = 5
+
+
 class NttEngineConfig(Config):
-    """The ring, and how much of a stage is done at once."""
+    """The ring, how much of a stage is done at once, and how many polynomials are held."""
 
     modulus: int = integer(
         "a prime that is 1 modulo twice the size", 97, (1 << 62) - 1, default=193
     )
     size: int = integer("coefficients of a polynomial, a power of two", 8, 1 << 16, default=16)
     butterflies: int = integer("butterflies a cycle, a power of two", 1, 64, default=1)
+    slots: int = integer("polynomials that are held", 1, 64, default=2)
     reducer: str = choice("reduction of products", lambda: REDUCERS, default=BARRETT)
     stages: int = integer("pipeline stages of a multiplier", 1, 8, default=1)
 
@@ -70,11 +86,6 @@ class NttEngineConfig(Config):
         )
 
     @property
-    def bits(self) -> int:
-        """Bits of the modulus."""
-        return self.modulus.bit_length()
-
-    @property
     def twiddles(self) -> TwiddleRomConfig:
         """Config of the twiddle factors."""
         return TwiddleRomConfig(
@@ -90,155 +101,251 @@ class NttEngineConfig(Config):
         return NttOrder(self.size, self.butterflies)
 
     @property
+    def bits(self) -> int:
+        """Bits of the modulus."""
+        return self.modulus.bit_length()
+
+    @property
+    def radix_bits(self) -> int:
+        """Products of polynomials are divided by two to this."""
+        return self.butterfly.radix_bits
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a read of the banks until the results are written."""
+        return self.butterfly.latency + 1
+
+    @property
     def name(self) -> str:
+        slots = f"_slots{self.slots}" if self.slots > 1 else ""
         reducer = f"_{self.reducer}" if self.reducer != BARRETT else ""
         stages = f"_stages{self.stages}" if self.stages > 1 else ""
-        return f"ntt_q{self.modulus}_n{self.size}_p{self.butterflies}{reducer}{stages}"
+        return f"ntt_q{self.modulus}_n{self.size}_p{self.butterflies}{slots}{reducer}{stages}"
 
 
 class NttEngine(StreamUnit):
-    """Negacyclic number-theoretic transform, forward and inverse, in place.
+    """Negacyclic number-theoretic transform, forward and inverse, in place; products and sums.
 
     Coefficients are in natural order, values in bit-reversed order: value i is that of the
     polynomial at the least root of order ``2 * size`` to the power ``2 * reversed(i) + 1``. The
     inverse halves in every butterfly, and has no other factor.
 
+    A command ends before the next one begins. Slots are undefined until loaded. Products and sums
+    are of coefficients or values, one by one: of values a product is that of the polynomials. With
+    Montgomery's reduction it is divided by the radix. The last command is a `STORE`.
+
     Members
     -------
+    i_command : In(stream)
+        ``operation``: an `Operation`. `LOAD`, `STORE`, `FORWARD` and `INVERSE` work on slots
+        ``slot`` to ``other``, not below ``slot``, and transforms of several slots hide the
+        pipeline. `ADD` and `MULTIPLY` put into ``slot`` what they make of ``slot`` and ``other``,
+        one of them even and one odd; there is no `MULTIPLY` with reducer=shoup.
     i : In(stream)
-        ``data``: `lanes` residues in order; ``inverse``: transform values to coefficients, in the
-        first beat of ``size / lanes``.
+        ``data``: `lanes` residues in order; ``size / lanes`` beats for each slot that is loaded.
     o : Out(stream)
-        ``data``: `lanes` residues in order.
+        ``data``: `lanes` residues in order, ``size / lanes`` beats for each slot that is stored.
     """
 
     config: NttEngineConfig
-    cycle_formula = "2 N/2P + log2(N) (N/2P + butterfly latency + 1) a polynomial, and 1"
+    cycle_formula = (
+        "k N/2P + 1 to load or store k slots, N/P + D + 1 for a product or sum, and (log2(N) - 1) "
+        "max(k N/2P, N/2P + D) + k N/2P + D + 1 for a transform, D = butterfly latency + 1; and 1"
+    )
 
     def __init__(self, config: NttEngineConfig) -> None:
         residues = lanes(unsigned(config.bits), config.order.lanes)
-        i = data.StructLayout({"data": residues, "inverse": 1})
-        o = data.StructLayout({"data": residues})
-        super().__init__(config, {"i": In(stream.Signature(i)), "o": Out(stream.Signature(o))})
+        slot = Shape.cast(range(max(2, config.slots)))
+        command = data.StructLayout({"operation": Operation, "slot": slot, "other": slot})
+        beat = data.StructLayout({"data": residues})
+        super().__init__(
+            config,
+            {
+                "i_command": In(stream.Signature(command)),
+                "i": In(stream.Signature(beat)),
+                "o": Out(stream.Signature(beat)),
+            },
+        )
 
-    @property
-    def stage_cycles(self) -> int:
-        """Cycles of a stage: rows, and until the last results are written."""
-        return self.config.order.rows + Butterfly(self.config.butterfly).latency + 1
+    def transform_cycles(self, slots: int) -> int:
+        """Cycles of a transform of as many slots."""
+        rows, latency = self.config.order.rows, self.config.latency
+        each = max(slots * rows, rows + latency)
+        return (self.config.order.address_bits - 1) * each + slots * rows + latency + 1
 
     def cycles(self, columns: Mapping[str, Sequence[Any]]) -> int:
-        """A polynomial after the other: in, all stages, out."""
-        config = self.config
-        each = 2 * config.order.rows + config.order.address_bits * self.stage_cycles
-        return len(columns["inverse"]) // config.order.rows * each + 1
+        """One command after the other, and the last beat given."""
+        rows, latency = self.config.order.rows, self.config.latency
+        total = 1
+        for code, slot, other in zip(
+            *(columns[f"command_{field}"] for field in ("operation", "slot", "other")), strict=True
+        ):
+            match Operation(int(code)):
+                case Operation.LOAD | Operation.STORE:
+                    total += (int(other) - int(slot) + 1) * rows + 1
+                case Operation.ADD | Operation.MULTIPLY:
+                    total += 2 * rows + latency + 1
+                case _:
+                    total += self.transform_cycles(int(other) - int(slot) + 1)
+        return total
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config = self.config
-        n, rows = config.order.address_bits, config.order.rows
-        loading = Signal(init=1)
-        running = Signal()
-        draining = Signal()
-        inverse = Signal()
-        stage = Signal(range(n))
-        count = Signal(range(self.stage_cycles))
-        row = count[: rows.bit_length() - 1]
-        issue = Signal()
-        accept = Signal()
+        config, order = self.config, self.config.order
+        command = self.i_command.payload
+        idle = Signal(init=1)
+        operation = Signal(Operation)
+        first, other, slot = (
+            Signal(len(command.slot), name=name) for name in ("first", "other", "slot")
+        )
+        stage = Signal(range(order.address_bits))
+        row = Signal(range(order.rows))
+        half = Signal()
+        issued = Signal()
+        settled = Signal()
+        loading, storing, inverse, adding, multiplying, transforming = (
+            Signal(name=name)
+            for name in ("loading", "storing", "inverse", "adding", "multiplying", "transforming")
+        )
+        pointwise = Signal()
         advance = Signal()
+        start = Signal()
+        accept = Signal()
+        issue = Signal()
+        fetch = Signal()
+        step = Signal()
+        first_slot = Signal()
+        last_slot = Signal()
+        opening = Signal()
+        end_of_slot = Signal()
+        last_stage = Signal()
         m.d.comb += [
+            loading.eq(~idle & (operation == Operation.LOAD)),
+            storing.eq(~idle & (operation == Operation.STORE)),
+            inverse.eq(operation == Operation.INVERSE),
+            adding.eq(operation == Operation.ADD),
+            multiplying.eq(operation == Operation.MULTIPLY),
+            pointwise.eq(adding | multiplying),
+            transforming.eq((operation == Operation.FORWARD) | inverse),
+            # The last beat stored may still wait in the banks' read registers.
+            advance.eq(~self.o.valid | self.o.ready),
+            self.i_command.ready.eq(idle & advance),
+            start.eq(self.i_command.ready & self.i_command.valid),
             self.i.ready.eq(loading),
             accept.eq(loading & self.i.valid),
-            # The last beat of the polynomial before may still wait in the banks' read registers.
-            issue.eq(running & advance & (count < rows)),
-            advance.eq(~self.o.valid | self.o.ready),
+            issue.eq(~idle & ~issued & (pointwise | (transforming & (settled | ~opening)))),
+            fetch.eq(issue | (storing & advance)),
+            step.eq(accept | fetch),
         ]
-        backward = Mux(count == 0, self.i.payload.inverse, inverse)
-        with m.If(accept):
-            m.d.sync += [count.eq(count + 1), inverse.eq(backward)]
-            with m.If(count == rows - 1):
-                m.d.sync += [
-                    count.eq(0),
-                    loading.eq(0),
-                    running.eq(1),
-                    stage.eq(Mux(backward, 0, n - 1)),
-                ]
-        with m.If(running & advance):
-            m.d.sync += count.eq(count + 1)
-            with m.If(count == self.stage_cycles - 1):
-                m.d.sync += [count.eq(0), stage.eq(Mux(inverse, stage + 1, stage - 1))]
-                with m.If(stage == Mux(inverse, n - 1, 0)):
-                    m.d.sync += [running.eq(0), draining.eq(1)]
-        with m.If(advance):
-            m.d.sync += self.o.valid.eq(draining)
-            with m.If(draining):
-                m.d.sync += count.eq(count + 1)
-                with m.If(count == rows - 1):
-                    m.d.sync += [count.eq(0), draining.eq(0), loading.eq(1)]
+        m.d.comb += [
+            first_slot.eq(slot == first),
+            last_slot.eq(pointwise | (slot == other)),
+            opening.eq(first_slot & (row == 0)),
+            end_of_slot.eq(row.all() & (half | ~pointwise)),
+            last_stage.eq(stage == Mux(inverse, order.address_bits - 1, 0)),
+        ]
+        now = _Moment(
+            stage,
+            slot,
+            row,
+            half,
+            issue & end_of_slot & first_slot,
+            issue & end_of_slot & last_slot & last_stage,
+        )
+        line = delayed(m, "moments", Cat(*now), config.latency)
+        written = _Moment.of(now, line[-1])
 
-        latency = Butterfly(config.butterfly).latency
-        row_line = delayed(m, "row_line", row, 1 + latency)
-        read = self._addresses(m, "read", stage, row)
-        write = self._addresses(m, "write", stage, row_line[-1])
-        aside = Cat(*_rest(config, 0, row))
-        fetch = Signal()
-        rest = Signal(config.order.lane_bits)
-        m.d.comb += fetch.eq(issue | (draining & advance))
-        with m.If(fetch):
-            m.d.sync += rest.eq(Mux(running, read.rest, aside))
-        computed = Signal()
-        written = [Signal(config.bits, name=f"written_{b}") for b in range(config.order.lanes)]
-        banks = []
-        for b in range(config.order.lanes):
-            word = Signal(config.bits, name=f"bank_word_{b}")
-            addresses = {
-                f"{end}_address": Signal(range(self._bank.depth), name=f"{end}_address_{b}")
-                for end in ("read", "write")
-            }
-            m.d.comb += [
-                addresses["read_address"].eq(Mux(running, read.rows[b], row)),
-                addresses["write_address"].eq(Mux(running, write.rows[b], row)),
+        with m.If(start):
+            m.d.sync += [
+                idle.eq(0),
+                operation.eq(command.operation),
+                first.eq(command.slot),
+                other.eq(command.other),
+                slot.eq(command.slot),
+                stage.eq(Mux(command.operation == Operation.FORWARD, order.address_bits - 1, 0)),
+                settled.eq(1),
             ]
+        with m.If(step):
+            m.d.sync += half.eq(pointwise & ~half)
+            with m.If(half | ~pointwise):
+                m.d.sync += row.eq(row + 1)
+            with m.If(end_of_slot):
+                m.d.sync += slot.eq(slot + 1)
+                with m.If(last_slot):
+                    m.d.sync += [slot.eq(first), stage.eq(Mux(inverse, stage + 1, stage - 1))]
+                    with m.If(last_stage):
+                        m.d.sync += [issued.eq(issue), idle.eq(~issue)]
+        with m.If(written.settles):
+            m.d.sync += settled.eq(1)
+        with m.Elif(issue & opening):
+            m.d.sync += settled.eq(0)
+        with m.If(written.ends):
+            m.d.sync += [issued.eq(0), idle.eq(1)]
+        with m.If(advance):
+            m.d.sync += self.o.valid.eq(storing)
+
+        read = self._addresses(m, "read", stage, row, Mux(pointwise, first, slot))
+        at = _Moment.of(now, Mux(loading, Cat(*now), line[-1]))
+        write = self._addresses(m, "write", at.stage, at.row, Mux(pointwise, first, at.slot))
+        rest = Signal(order.lane_bits)
+        with m.If(fetch):
+            m.d.sync += rest.eq(read.rest ^ half)
+        # A bank whose lane is not of this half holds that of the other polynomial.
+        theirs = [pointwise & (parity ^ read.rest[0] ^ half) for parity in (0, 1)]
+        kept = [~pointwise | ~(parity ^ write.rest[0] ^ at.half) for parity in (0, 1)]
+        computed = Signal()
+        words = [Signal(config.bits, name=f"written_{b}") for b in range(order.lanes)]
+        banks = []
+        for b in range(order.lanes):
+            word = Signal(config.bits, name=f"bank_word_{b}")
+            read_slot = Mux(theirs[b & 1], other, Mux(pointwise, first, slot))
+            write_slot = Mux(pointwise, first, at.slot)
+            width = Shape.cast(range(self._bank.depth)).width
             share(
                 m,
                 platform,
                 f"bank_{b}",
                 Memory,
                 self._bank,
-                **addresses,
+                read_address=Cat(read.rows[b], read_slot)[:width],
                 read_enable=fetch,
                 read_data=word,
-                write_enable=accept | computed,
-                write_data=written[b],
+                write_address=Cat(write.rows[b], write_slot)[:width],
+                write_enable=accept | (computed & kept[b & 1]),
+                write_data=words[b],
             )
             banks.append(word)
 
         fetched = _exchange(m, "fetched", banks, rest)
-        m.d.comb += [
-            self.o.payload.data[lane].eq(fetched[lane]) for lane in range(config.order.lanes)
-        ]
-        twiddles = self._twiddles(m, platform, stage, row, inverse)
-        spanned = _choose(stage, [Const(s % config.order.lane_bits, 3) for s in range(n)])
-        results, valid = self._butterflies(m, platform, fetched, twiddles, inverse, spanned, issue)
-        returned = _exchange(m, "returned", results, write.rest)
-        loaded = _exchange(m, "loaded", [*self.i.payload.data], aside)
+        m.d.comb += [self.o.payload.data[lane].eq(fetched[lane]) for lane in range(order.lanes)]
+        twiddles = self._twiddles(m, platform, stage, row, inverse, pointwise)
+        spans = [Const(s % order.lane_bits, 3) for s in range(order.address_bits)]
+        operands, outcome = (
+            _choose(_Moment.of(now, tap).stage, spans) for tap in (line[1], line[-1])
+        )
+        results, valid = self._butterflies(
+            m, platform, fetched, twiddles, inverse, multiplying, operands, outcome, issue
+        )
         m.d.comb += computed.eq(valid)
-        m.d.comb += [
-            word.eq(Mux(running, mine, theirs))
-            for word, mine, theirs in zip(written, returned, loaded, strict=True)
+        returned = [
+            Mux(loading, self.i.payload.data[lane], result) for lane, result in enumerate(results)
         ]
+        exchanged = _exchange(m, "returned", returned, write.rest ^ at.half)
+        m.d.comb += [word.eq(value) for word, value in zip(words, exchanged, strict=True)]
         return m
 
     @property
     def _bank(self) -> MemoryShape:
-        return MemoryShape(max(2, self.config.order.rows), unsigned(self.config.bits))
+        return MemoryShape(
+            max(2, self.config.slots * self.config.order.rows), unsigned(self.config.bits)
+        )
 
-    def _addresses(self, m: Module, name: str, stage: Value, row: Value) -> "_Step":
+    def _addresses(self, m: Module, name: str, stage: Value, row: Value, slot: Value) -> "_Step":
         config = self.config
         n, width = config.order.address_bits, config.order.lane_bits
         rest = Signal(width, name=f"{name}_rest")
         rests = zip(*(_rest(config, s, row) for s in range(n)), strict=True)
-        m.d.comb += rest.eq(Cat(_choose(stage, bits) for bits in rests))
+        m.d.comb += rest.eq(Cat(_choose(stage, bits) for bits in rests) ^ slot[0])
         rows: list[Value] = []
         for b in range(config.order.lanes):
             lane = [rest[j] ^ (b >> j & 1) for j in range(width)]
@@ -247,7 +354,7 @@ class NttEngine(StreamUnit):
         return _Step(rest, rows)
 
     def _twiddles(
-        self, m: Module, platform: object, stage: Value, row: Value, inverse: Value
+        self, m: Module, platform: object, stage: Value, row: Value, inverse: Value, ones: Value
     ) -> dict[str, Value]:
         """Return the twiddle factors of all butterflies, and with Shoup's their quotients."""
         config = self.config.twiddles
@@ -258,7 +365,7 @@ class NttEngine(StreamUnit):
         ]
         group = _choose(stage, [row[order.repeats(s) :] for s in range(order.address_bits)])
         address = Signal(range(config.depth), name="twiddle_address")
-        m.d.comb += address.eq(Mux(inverse, start[1], start[0]) + group)
+        m.d.comb += address.eq(Mux(ones, 0, Mux(inverse, start[1], start[0]) + group))
         names = ("factors", "quotients") if config.quotient_bits else ("factors",)
         found = {name: Signal(config.butterflies * config.bits, name=name) for name in names}
         share(m, platform, "twiddles", TwiddleRom, config, address=address, **found)
@@ -271,12 +378,14 @@ class NttEngine(StreamUnit):
         fetched: list[Value],
         twiddles: dict[str, Value],
         inverse: Value,
-        spanned: Value,
+        multiplying: Value,
+        operands: Value,
+        outcome: Value,
         issue: Value,
     ) -> tuple[list[Value], Value]:
         """Return the results of all lanes and whether there are any.
 
-        Lanes of a butterfly differ in the one bit that is spanned.
+        Lanes of a butterfly differ in one bit, which its operands and its results choose.
         """
         config = self.config
         outputs = []
@@ -289,9 +398,17 @@ class NttEngine(StreamUnit):
                 [with_bit(t, j, side) for side in (0, 1)] for j in range(config.order.lane_bits)
             ]
             m.d.comb += [
-                unit.u.eq(_choose(spanned, [fetched[low] for low, _ in pairs])),
-                unit.v.eq(_choose(spanned, [fetched[high] for _, high in pairs])),
-                unit.w.eq(twiddles["factors"].word_select(t, config.bits)),
+                unit.u.eq(
+                    Mux(multiplying, 0, _choose(operands, [fetched[low] for low, _ in pairs]))
+                ),
+                unit.v.eq(_choose(operands, [fetched[high] for _, high in pairs])),
+                unit.w.eq(
+                    Mux(
+                        multiplying,
+                        fetched[2 * t],
+                        twiddles["factors"].word_select(t, config.bits),
+                    )
+                ),
                 unit.gs.eq(inverse),
                 unit.i_valid.eq(present),
             ]
@@ -305,9 +422,37 @@ class NttEngine(StreamUnit):
                 outputs[without_bit(lane, j)][lane >> j & 1] for j in range(config.order.lane_bits)
             ]
             result = Signal(config.bits, name=f"result_{lane}")
-            m.d.comb += result.eq(_choose(spanned, sources))
+            m.d.comb += result.eq(_choose(outcome, sources))
             results.append(result)
         return results, Cat(valids).all()
+
+
+class _Moment(NamedTuple):
+    """What is read in a cycle.
+
+    Attributes
+    ----------
+    stage, slot, row, half
+        Where from; `half` of the lanes of products and sums.
+    settles, ends
+        With it the first slot of a stage, or the whole command, is complete.
+    """
+
+    stage: Value
+    slot: Value
+    row: Value
+    half: Value
+    settles: Value
+    ends: Value
+
+    @classmethod
+    def of(cls, like: "_Moment", bits: Value) -> "_Moment":
+        """Take apart what was put together as `like`."""
+        parts, start = [], 0
+        for part in like:
+            parts.append(bits[start : start + len(part)])
+            start += len(part)
+        return cls(*parts)
 
 
 class _Step(NamedTuple):

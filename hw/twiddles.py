@@ -51,7 +51,7 @@ class TwiddleRomConfig(Config):
     @property
     def starts(self) -> tuple[list[int], list[int]]:
         """Address of the first word of each stage, of the forward transform and the inverse."""
-        starts = [0]
+        starts = [1]
         for _ in range(2):
             for stage in range(self.order.address_bits):
                 starts.append(starts[-1] + (self.order.rows >> self.order.repeats(stage)))
@@ -61,15 +61,15 @@ class TwiddleRomConfig(Config):
     @property
     def depth(self) -> int:
         """Number of words."""
-        return 2 * self.starts[1][0]
+        return 2 * self.starts[1][0] - 1
 
     @property
     def words(self) -> list[int]:
-        """The factors of each stage, those of stage 0 first, then those of the inverse."""
+        """Ones, then the factors of each stage, those of stage 0 first, then of the inverse."""
         order, bits = self.order, self.order.address_bits
         butterfly = ButterflyConfig(modulus=self.modulus, kind=UNIFIED, reducer=self.reducer)
         radix = pow(2, butterfly.radix_bits, self.modulus)
-        rows = []
+        rows = [[radix] * self.butterflies]
         root = least_root(self.modulus, self.size)
         for base in (root, pow(root, -1, self.modulus)):
             powers = [radix]
@@ -94,7 +94,7 @@ class TwiddleRom(StructuralUnit):
     Members
     -------
     address : In(range(depth))
-        Of a stage, and of the row in it, see `TwiddleRomConfig.starts`.
+        0 reads ones; see `TwiddleRomConfig.starts` for those of a stage.
     factors : Out(butterflies * bits)
         That of the first butterfly lowest; times the radix for Montgomery's reduction.
     quotients : Out(butterflies * bits)

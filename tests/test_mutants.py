@@ -1492,13 +1492,19 @@ MUTANTS = [
     Mutant(
         "ntt: a stage begins before the one before has written everything",
         "ntt_engine",
-        (Edit("ntt_q", r"count == 4'hf", "count == 4'he"),),
+        (Edit("ntt_q", r"assign (_\d+_) = settled \| _\d+_;", r"assign \1 = 1;"),),
         f"{BEATS}|{CYCLES}",
     ),
     Mutant(
         "ntt: results return to the bank of the other lane",
         "ntt_engine",
         (Edit("ntt_q", r"assign write_rest = .*;", "assign write_rest = 0;"),),
+        BEATS,
+    ),
+    Mutant(
+        "ntt: a product is written over both polynomials",
+        "ntt_engine",
+        (Edit("ntt_q", r"assign (_\d+_) = ~ pointwise;", r"assign \1 = 1;"),),
         BEATS,
     ),
     Mutant(

@@ -10,8 +10,10 @@ import pytest
 from helpers import SEED, config_of, designs, random_generator
 from test_commands import refused, run_json
 
+from golden.ntt import negacyclic_product
 from hw.additive_attention import AdditiveAttentionConfig
 from hw.catalog import DESIGNS, Kind
+from hw.ntt_engine import NttEngine, NttEngineConfig, Operation
 from hw.stream_unit import column, packet_lengths
 from pe.config import Config
 from pe.element import extremes
@@ -50,8 +52,8 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
     ("additive_attention", {"keys": 1, "values": 1, "tokens": 1, "width": 2, "signs": True}),
     ("additive_attention", {"keys": 5, "values": 3, "tokens": 9, "width": 4, "signs": True}),
     ("additive_attention", {"keys": 3, "values": 4, "tokens": 5, "width": 16}),
-    ("ntt_engine", {"modulus": 257, "size": 64, "butterflies": 4, "reducer": "shoup"}),
-    ("ntt_engine", {"modulus": 97, "size": 8, "butterflies": 4}),
+    ("ntt_engine", {"modulus": 257, "size": 64, "butterflies": 4, "slots": 3, "reducer": "shoup"}),
+    ("ntt_engine", {"modulus": 97, "size": 8, "butterflies": 4, "slots": 1}),
     (
         "ntt_engine",
         {
@@ -69,6 +71,35 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
 def test_small(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
     random_generator()
     check(name, config_of(DESIGNS[name], **settings), tmp_path, 2000)
+
+
+@pytest.mark.parametrize("reducer", ["barrett", "word_montgomery"])
+def test_product_of_a_ring(reducer: str, tmp_path: Path) -> None:
+    """Polynomials go in and their product comes out; with Montgomery's, divided by the radix."""
+    design = DESIGNS["ntt_engine"]
+    config = config_of(design, reducer=reducer)
+    assert isinstance(config, NttEngineConfig)
+    a, b = random_generator().integers(0, config.modulus, (2, config.size))
+    commands = [("LOAD", 0, 1), ("FORWARD", 0, 1), ("MULTIPLY", 0, 1), ("INVERSE", 0, 0)]
+    commands += [("STORE", 0, 0)]
+    beats: Arrays = {
+        "command_operation": np.array([Operation[name].value for name, _, _ in commands]),
+        "command_slot": np.array([slot for _, slot, _ in commands]),
+        "command_other": np.array([other for _, _, other in commands]),
+        "data": np.concatenate([a, b]).reshape(-1, config.order.lanes),
+    }
+    found = run_beats(design, config, tmp_path, SEED, beats=beats).arrays["data"].ravel()
+    product = negacyclic_product(a, b, config.modulus)
+    assert (found * (1 << config.radix_bits) % config.modulus == product).all()
+    assert (config.radix_bits > 0) == (reducer == "word_montgomery")
+
+
+@pytest.mark.parametrize(("size", "butterflies"), [(4096, 1), (4096, 4), (16384, 4), (65536, 16)])
+def test_two_polynomials_hide_the_pipeline(size: int, butterflies: int) -> None:
+    """The formula that the bench holds the engine to is within 1 % of what butterflies need."""
+    config = NttEngineConfig(modulus=786433, size=size, butterflies=butterflies)
+    least = (size.bit_length() - 1) * size // (2 * butterflies)
+    assert least < NttEngine(config).transform_cycles(2) / 2 <= 1.01 * least
 
 
 def test_pauses_change_no_beat(tmp_path: Path) -> None:
