@@ -36,16 +36,18 @@ def multiply(
     Raises
     ------
     ValueError
-        If the format or a code is not allowed.
+        If a format or a code is not allowed.
     """
     found = format_of(format)
     if found.kind != "float":
         raise ValueError(f"format: {format!r} is not a float")
+    target = format if result == "same" else result
+    if format_of(target, "result").kind != "float":
+        raise ValueError(f"result: {result!r} is not a float")
     left = decode(check_codes("a", a, found.width), format)
     right = decode(check_codes("b", b, found.width), format)
     # Exact in float64: 48 bits at most, and exponents from -298 to 255.
     with np.errstate(invalid="ignore"):
         product = left * right
-    target = format if result == "same" else result
     codes = encode(product, target, saturate)
     return {"product": np.where(np.isinf(product), encode(product, target, False), codes)}

@@ -26,7 +26,8 @@ class FloatMultiplierConfig(Config):
     )
 
     @property
-    def product(self) -> Float:
+    def product_format(self) -> Float:
+        """Format of the product."""
         return FLOATS[self.format if self.result == "same" else self.result]
 
     @property
@@ -45,7 +46,7 @@ class FloatMultiplier(Unit):
     -------
     a, b : In(width)
         Codes of the format.
-    product : Out
+    product : Out(width)
         Code of the format of the product.
     """
 
@@ -53,13 +54,12 @@ class FloatMultiplier(Unit):
 
     def __init__(self, config: FloatMultiplierConfig) -> None:
         word = unsigned(FLOATS[config.format].width)
-        super().__init__(
-            config, {"a": In(word), "b": In(word), "product": Out(unsigned(config.product.width))}
-        )
+        product = unsigned(config.product_format.width)
+        super().__init__(config, {"a": In(word), "b": In(word), "product": Out(product)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        found, target = FLOATS[self.config.format], self.config.product
+        found, target = FLOATS[self.config.format], self.config.product_format
         exponents, significands = zip(
             *(magnitude_parts(m, name, getattr(self, name), found) for name in "ab"), strict=True
         )

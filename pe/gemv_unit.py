@@ -23,6 +23,7 @@ WIDTH = 8
 RESULT_BITS = 32
 
 INTEGER_LATENCY = 3
+"""Cycles from a step of integers to the latch that has taken it in."""
 
 
 def tree(values: list[Value]) -> Value:
@@ -38,7 +39,14 @@ class GemvUnitConfig(Config):
 
     lanes: int = integer("products of a step", 1, 64, default=16)
     format: str = choice("of an element", lambda: ("int", "bf16", "fp16"), default="int")
-    element_bits: int = integer("bits of an integer element, signed", 2, 8, default=8)
+    element_bits: int = integer("bits of an integer element, signed", 2, 8, default=WIDTH)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.format != "int" and self.element_bits != WIDTH:
+            raise ValueError(
+                f"element_bits: {self.element_bits} does not apply to format={self.format}"
+            )
 
     @property
     def name(self) -> str:

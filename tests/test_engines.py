@@ -6,6 +6,7 @@ stalls, the cycles. Many products share one simulation, back to back, because st
 costs more than running it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,9 @@ from helpers import (
 
 from golden.codes import numbers
 from hw.catalog import DESIGNS, Design, Kind
-from hw.engine import GemmEngine
+from hw.engine import EngineConfig, GemmEngine
 from pe.config import Config
-from pe.element import INTEGER
+from pe.element import INTEGER, PeConfig
 from pe.registry import BROADCAST_PES
 from sim.simulate import Outcome, run_products
 
@@ -93,11 +94,19 @@ RECTANGULAR = [
     if {"rows", "cols"} <= {*parameters_of(DESIGNS[name].config())} and name != "cube"
 ]
 """Engines of any rows and columns."""
+
+
+def pes_of(name: str) -> Mapping[str, type[PeConfig]]:
+    config = DESIGNS[name].config()
+    assert isinstance(config, EngineConfig)
+    return config.pes
+
+
 PAIRS = [
     (name, case)
     for name in ENGINES
     for case in [*(SIZES if name in RECTANGULAR else SIZES[:2]), *PE_CASES]
-    if case.pe in DESIGNS[name].config().pes  # type: ignore[attr-defined]
+    if case.pe in pes_of(name)
 ]
 
 

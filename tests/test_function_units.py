@@ -10,6 +10,7 @@ from helpers import SEED, config_of, designs, random_generator
 
 from hw.catalog import DESIGNS, Design, Kind
 from pe.config import Config
+from pe.gemv_unit import GemvUnitConfig
 from sim.player import PlayerConfig, fields, is_exhaustive, sets
 from sim.simulate import run_operands
 
@@ -89,6 +90,11 @@ def test_gemv_units_of_floats(name: str, tmp_path: Path) -> None:
     random_generator()
     design = DESIGNS["gemv_unit"]
     run_operands(design, config_of(design, format=name, lanes=5), tmp_path, SEED, count=10_000)
+
+
+def test_bits_of_integers_are_refused_for_floats() -> None:
+    with pytest.raises(ValueError, match=r"^element_bits: 4 does not apply to format=bf16$"):
+        GemvUnitConfig(format="bf16", element_bits=4)
 
 
 @pytest.mark.parametrize(

@@ -82,11 +82,11 @@ def test_three_steps_by_hand() -> None:
     assert small.inverse_by_matrices(values, 4).tolist() == [*range(1, 17)]
 
 
-@pytest.mark.parametrize("modulus", MODULI)
-@pytest.mark.parametrize("size", [2, 8, 64, 1024])
+@pytest.mark.parametrize(
+    ("modulus", "size"),
+    [(q, size) for q in MODULI for size in (2, 8, 64, 1024) if (q - 1) % (2 * size) == 0],
+)
 def test_identities(modulus: int, size: int) -> None:
-    if (modulus - 1) % (2 * size):
-        pytest.skip("no root")
     rng = random_generator()
     field = ring(modulus, size)
     a, b = (rng.integers(0, modulus, size).astype(object) for _ in range(2))

@@ -12,7 +12,7 @@ from golden import pim_checker
 from golden.pim_cases import tiles
 from golden.pim_checker import Checker, same_results
 from golden.pim_commands import Command, Event
-from golden.pim_data import DataModel, Row, encode
+from golden.pim_data import DataModel, Elements, Row, encode
 from golden.pim_model import simulate
 from golden.pim_random import random_cells, random_trace
 from golden.pim_timing import Organisation, Policy, Timing
@@ -184,14 +184,14 @@ def after(*changes: Callable[[list[Event]], list[Event]]) -> Callable[[list[Even
     return change
 
 
-def other_data(wrong: Command, data: object) -> set[str]:
+def other_data(wrong: Command, data: int | Elements) -> set[str]:
     """Invariants that are broken when a command gives other data than the row holds."""
     trace = [Request(Op.WRITE, 1, 8, data=1), *tiles(1, 1, 2), Request(Op.READ, 1, 8)]
     checker = Checker(SMALL, NO_REFRESH, Policy(), trace)
     model = DataModel(SMALL, Policy(), {})
     for event in simulate(SMALL, NO_REFRESH, Policy(), trace).events:
         outcome = model.observe(event)
-        checker.observe(event, data if event.command is wrong else outcome)  # type: ignore[arg-type]
+        checker.observe(event, data if event.command is wrong else outcome)
     return {violation.invariant for violation in checker.finish()}
 
 
