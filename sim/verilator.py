@@ -90,7 +90,8 @@ class Model:
         if self.main is None:
             flags.append("--vpi")
         if self.waves:
-            flags.append(f"--trace-{self.waves}")
+            # Buses of large arrays are wider than what it traces by default.
+            flags += [f"--trace-{self.waves}", "--trace-max-width", "0"]
         if self._compiles_fast:
             flags += ["--output-split", "0", "--output-split-cfuncs", str(_FUNCTION_SIZE)]
         return flags

@@ -237,6 +237,17 @@ def test_waveform_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert " count " in result.waveform.read_text()
 
 
+def test_waveform_has_the_widest_buses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bench_counter.py").write_text(BENCH)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    bus = "    wire [4999:0] wide = {count[0], 4999'd0};\nendmodule"
+    wide = source(tmp_path, COUNTER.replace("endmodule", bus))
+    simulator = build(wide, "counter", (*PORTS, "wide"), waves="vcd")
+    result = simulator.run("bench_counter", tmp_path, testcase="counts", waves=True)
+    assert result.waveform is not None
+    assert " wide [4999:0] " in result.waveform.read_text()
+
+
 def test_waves_need_a_simulator_built_for_them(counter: Simulator, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="waves: True needs"):
         counter.run("bench_counter", tmp_path, waves=True)
