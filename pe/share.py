@@ -105,7 +105,7 @@ class Collector:
 
     def _convert(self, unit: Unit) -> SharedModule:
         self._parents.append(Counter())
-        ports = list(_ports(unit))
+        ports = list(ports_of(unit))
         if isinstance(unit, StructuralUnit):
             text, body = "", unit.verilog_body(self)
             clocks = unit.clocks(self)
@@ -142,7 +142,7 @@ def share(
         return
     unit = unit_class(config)
     m.submodules[name] = unit
-    for port in _ports(unit):
+    for port in ports_of(unit):
         outer, inner = _connection(port, connections), _value(unit, port.path)
         m.d.comb += inner.eq(outer) if port.is_input else outer.eq(inner)
 
@@ -176,7 +176,8 @@ def _to_rtlil(unit: Unit, ports: list[Port], collector: Collector) -> str:
     return text
 
 
-def _ports(unit: Unit) -> Iterator[Port]:
+def ports_of(unit: Unit) -> Iterator[Port]:
+    """Yield the ports of the module that a unit becomes."""
     for path, member, value in unit.signature.flatten(unit):
         for leaf, leaf_path in _leaves(value, path):
             shape = leaf.shape()

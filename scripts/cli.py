@@ -206,6 +206,18 @@ def _bench_sim(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _side_by_side(parser: argparse.ArgumentParser) -> None:
+    _add_settings(parser)
+    _add_sizes(parser, 64)
+    parser.add_argument("--heads", type=_size, default=4, help="of the attention (default 4)")
+    parser.add_argument(
+        "--head-size", type=_size, default=64, help="elements of a query (default 64)"
+    )
+    parser.add_argument("--tokens", type=_size, default=128, help="keys of a head (default 128)")
+    _add_seed(parser)
+    _add_json(parser)
+
+
 def _demo(parser: argparse.ArgumentParser) -> None:
     _add_seed(parser)
     _add_json(parser)
@@ -407,6 +419,12 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str]
     ("bench-sim", "speed of simulation under cocotb", _bench_sim, "scripts.bench_sim:run"),
     ("pim-random", "random traces of PIM under its checker", _pim_random, "scripts.pim:run_random"),
     ("pim-plan", "tokens a second with PIM, four ways", _pim_plan, "scripts.pim:run_plan"),
+    (
+        "side-by-side",
+        "a GEMM core and a PIM channel at one time",
+        _side_by_side,
+        "scripts.side_by_side:run",
+    ),
     ("demo", "run a real network on the GEMM core", _demo, "scripts.demo:run"),
     ("digits", "non-zero digits of operands, by encoder", _digits, "scripts.digits:run"),
     ("errors", "errors of products by integer addition", _errors, "scripts.errors:run"),

@@ -92,8 +92,19 @@ def run_trace_command(args: argparse.Namespace, config: PimConfig) -> int:
     return Status.OK
 
 
-def draw_timelines(runs: dict[str, list[list[Any]]], timing: Timing, path: Path) -> None:
-    """Draw the commands of runs, one above the other, by bank and by who asked for them."""
+def draw_timelines(
+    runs: dict[str, list[list[Any]]],
+    timing: Timing,
+    path: Path,
+    products: dict[str, list[list[int]]] | None = None,
+) -> None:
+    """Draw the commands of runs, one above the other, by who asked for them.
+
+    Parameters
+    ----------
+    products
+        Of each run, first cycle and length of what a GEMM core did at the same time.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -125,7 +136,12 @@ def draw_timelines(runs: dict[str, list[list[Any]]], timing: Timing, path: Path)
                     if command == "GEMV":
                         bars[-1] = (cycle, timing.stream(k))
             axes.broken_barh(bars, (lane - 0.4, 0.8), color=colour)
-        axes.set(title=title, yticks=range(len(colours)), yticklabels=list(colours))
+        lanes = list(colours)
+        if products:
+            for at, span in enumerate(products[title]):
+                axes.broken_barh([span], (len(lanes) - 0.4, 0.8), color=("C4", "C5")[at % 2])
+            lanes.append("GEMM core: products")
+        axes.set(title=title, yticks=range(len(lanes)), yticklabels=lanes)
         axes.spines[["top", "right"]].set_visible(False)
     all_axes[-1, 0].set(xlabel="cycle")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -60,7 +60,7 @@ def select(
         layers.append(_named("preset", preset, list(PRESETS)))
     if file is not None:
         layers.append(_read(file))
-    layers.append(_Layer("-s", None, _parse(settings)))
+    layers.append(_Layer("-s", None, parse_settings(settings)))
 
     merged: dict[str, Any] = {}
     for layer in layers:
@@ -97,7 +97,14 @@ def _read(file: Path) -> _Layer:
     return _Layer(f"config {file}", design, table)
 
 
-def _parse(settings: Sequence[str]) -> dict[str, str]:
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """Read ``key=value`` texts; of one key the last counts.
+
+    Raises
+    ------
+    ValueError
+        When a text is not of that form.
+    """
     parsed: dict[str, str] = {}
     for text in settings:
         key, equals, value = text.partition("=")

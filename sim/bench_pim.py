@@ -6,18 +6,23 @@ from typing import Any
 
 import cocotb
 import numpy as np
+import numpy.typing as npt
 
 from golden.pim_checker import Checker
-from golden.pim_commands import Command, Event
+from golden.pim_commands import Command, Event, Run
 from golden.pim_data import DataModel, Row
 from golden.pim_model import simulate
 from golden.pim_random import random_cells
 from golden.pim_timing import Organisation
 from golden.pim_trace import Request, read_trace
 from hw.pim_channel import PimChannel
+from hw.pim_config import PimConfig
 from sim.job import Arrays, load, save_result
 from sim.pim_driver import PimDriver, Seen
 from sim.pim_setup import organisation_of, policy_of, timing_of
+
+Cells = dict[tuple[int, int], Row]
+"""Contents of rows by bank and row."""
 
 
 def check_commands(seen: list[Event], expected: list[Event]) -> None:
@@ -42,17 +47,51 @@ async def trace(dut: Any) -> None:
     """Run the job's trace: no invariant broken, and every command, word and cell right."""
     job, arrays = load()
     channel: PimChannel = job.component()
-    config = channel.config
-    org, timing, policy = organisation_of(config), timing_of(config), policy_of(config)
-    requests = read_trace(job.options["trace"], org, timing, policy)
+    org = organisation_of(channel.config)
+    requests = read_trace(
+        job.options["trace"], org, timing_of(channel.config), policy_of(channel.config)
+    )
     cells = _cells(arrays, np.random.default_rng(job.seed), org, requests)
-    run = simulate(org, timing, policy, requests)
     driver = PimDriver(dut, channel)
-    views = [driver.cells(bank) for bank in range(org.all_banks)]
-    for (bank, row), data in cells.items():
-        views[bank][row, : org.row_bytes] = data
+    run = expected_run(channel.config, requests)
+    load_cells(driver, org, cells)
     seen = await driver.run(requests, 2 * run.end + 1000)
+    results = check_run(channel.config, requests, cells, run, seen, driver)
+    save_result(report(run, seen), {"results": results})
 
+
+def expected_run(config: PimConfig, requests: list[Request]) -> Run:
+    """What the cycle model says of a trace."""
+    return simulate(organisation_of(config), timing_of(config), policy_of(config), requests)
+
+
+def load_cells(driver: PimDriver, org: Organisation, cells: Cells) -> None:
+    """Put the rows' contents into the banks."""
+    for (bank, row), data in cells.items():
+        driver.cells(bank)[row, : org.row_bytes] = data
+
+
+def check_run(
+    config: PimConfig,
+    requests: list[Request],
+    cells: Cells,
+    run: Run,
+    seen: Seen,
+    driver: PimDriver,
+) -> npt.NDArray[np.int32]:
+    """Hold what a channel did to the models and to the checker.
+
+    Returns
+    -------
+    ndarray of int32 [results, banks]
+        What the channel's GEMVs gave, in order.
+
+    Raises
+    ------
+    AssertionError
+        Naming the first thing that is wrong.
+    """
+    org, timing, policy = organisation_of(config), timing_of(config), policy_of(config)
     answers = _answers(seen, org)
     checker = Checker(org, timing, policy, requests, cells)
     for event, (_, outcome) in zip(seen.events, answers, strict=True):
@@ -76,18 +115,22 @@ async def trace(dut: Any) -> None:
         assert cycle == slot + timing.cl, f"{text}: data in cycle {cycle}, not {slot + timing.cl}"
         assert np.array_equal(outcome, right), f"{text}: {outcome}, the golden model says {right}"
     for (bank, row), data in model.cells.rows.items():
-        assert np.array_equal(views[bank][row, : org.row_bytes], data), (
+        assert np.array_equal(driver.cells(bank)[row, : org.row_bytes], data), (
             f"bank {bank} row {row}: its cells are not what was written"
         )
+    return np.array(results, np.int32).reshape(-1, org.all_banks)
+
+
+def report(run: Run, seen: Seen) -> dict[str, Any]:
+    """What a bench tells of a run."""
     events = [(e.cycle, e.command.value, e.place, e.row, e.k) for e in seen.events]
     ends = {"pim_end": run.pim_end, "mem_end": run.mem_end, "waits": run.waits}
-    kept = {"results": np.array(results, np.int32).reshape(-1, org.all_banks)}
-    save_result({**ends, "commands": len(events), "events": events}, kept)
+    return {**ends, "commands": len(events), "events": events}
 
 
 def _cells(
     arrays: Arrays, rng: np.random.Generator, org: Organisation, requests: list[Request]
-) -> dict[tuple[int, int], Row]:
+) -> Cells:
     """Contents of the rows: the job's [banks, rows, bytes], or random where a request goes."""
     if "cells" in arrays:
         given = arrays["cells"]

@@ -11,6 +11,7 @@ from hw.memory import Memory
 from sim.clock import CycleLimitError, SimulatorClock, start_clock
 from sim.memory import memory_view, pack, unpack
 from sim.packing import Matrix, matrix_c, words_a, words_b
+from sim.part import part_of
 
 RESET_CYCLES = 3
 
@@ -35,15 +36,18 @@ class CoreDriver:
         Handle of the simulated core.
     core
         The component it was emitted from.
+    part
+        Name of the core in the design, where it is not the whole of it.
     """
 
-    def __init__(self, dut: Any, core: GemmCore) -> None:
+    def __init__(self, dut: Any, core: GemmCore, part: str | None = None) -> None:
+        dut, path = part_of(dut, part)
         self._dut = dut
         self._core = core
         self._array = core.config.array
         self.clock: SimulatorClock = start_clock(dut)
         self._memory = {
-            name: memory_view(f"memory_{name}.{Memory.STORAGE}") for name in core.memories
+            name: memory_view(f"{path}memory_{name}.{Memory.STORAGE}") for name in core.memories
         }
         for port in ("i_command", "i_write_a", "i_write_b", "i_read_c"):
             getattr(dut, f"{port}_valid").value = 0
@@ -133,6 +137,8 @@ class CoreDriver:
         dut.o_response_ready.value = 1
         await RisingEdge(dut.clk)
         dut.o_response_ready.value = 0
+        # Else whoever asks next, at this edge, would see the same response again.
+        await self.clock.until(dut.o_response_valid, 0, limit=2)
         return cycles
 
     async def write_words(self, name: str, words: Any, base: int = 0) -> None:

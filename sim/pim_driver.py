@@ -1,5 +1,6 @@
 """A PIM channel as Python sees it under cocotb: requests in, commands and data out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from hw.pim_config import Command as Code
 from hw.pim_controller import PimOp
 from sim.clock import CycleLimitError, SimulatorClock, start_clock
 from sim.memory import memory_view
+from sim.part import part_of
 
 RESET_CYCLES = 3
 DRAIN_CYCLES = 200
@@ -81,18 +83,34 @@ class PimDriver:
         Handle of the simulated channel.
     channel
         The component it was emitted from.
+    part
+        Name of the channel in the design, where it is not the whole of it.
     """
 
-    def __init__(self, dut: Any, channel: PimChannel) -> None:
-        self._dut, self._channel = dut, channel
+    def __init__(self, dut: Any, channel: PimChannel, part: str | None = None) -> None:
+        self._dut, self._path = part_of(dut, part)
+        self._channel = channel
         self.clock: SimulatorClock = start_clock(dut)
+        self.first_cycle = 0
+        """What the clock counted when the present trace's cycle 0 began."""
 
     def cells(self, bank: int) -> Any:
         """Rows of a bank, [rows, bytes]."""
-        return memory_view(f"rows_{bank}.cells.storage")
+        return memory_view(f"{self._path}rows_{bank}.cells.storage")
 
-    async def run(self, requests: list[Request], limit: int) -> Seen:
-        """Reset the channel and run a trace, until `limit` cycles have passed."""
+    async def run(
+        self,
+        requests: list[Request],
+        limit: int,
+        on_read: Callable[[int], None] | None = None,
+    ) -> Seen:
+        """Reset the channel and run a trace, until `limit` cycles have passed.
+
+        Parameters
+        ----------
+        on_read
+            Called with each word read, at the edge that ends the cycle of its first beat.
+        """
         dut, seen = self._dut, Seen()
         sides = {
             port: [(r.arrival, fields_of(r)) for r in requests if r.op.is_pim is pim]
@@ -111,6 +129,8 @@ class PimDriver:
             for queue in queues:
                 queue.drive(cycle)
             await RisingEdge(dut.clk)
+            if cycle < 0:
+                self.first_cycle = self.clock.count
             for queue in queues:
                 queue.sample()
             code = int(dut.command.value)
@@ -121,6 +141,8 @@ class PimDriver:
                 last = cycle
             if int(dut.read_valid.value):
                 seen.reads.append((cycle, int(dut.read_data.value)))
+                if on_read:
+                    on_read(seen.reads[-1][1])
             if int(dut.result_valid.value):
                 seen.results.append((cycle, int(dut.result_data.value)))
             if not left and cycle > last + DRAIN_CYCLES:

@@ -15,7 +15,7 @@ from hw.gemm_core import GemmCore
 from hw.matmul_free import MatmulFreeCore
 from hw.memory import Memory
 from hw.pim_channel import PimChannel
-from pe.config import Config
+from pe.config import Config, parameters
 from sim.grouping import with_groups
 from sim.job import FOLDER, Arrays, Job, read_result
 from sim.player import Player, PlayerConfig, player_config
@@ -23,6 +23,7 @@ from sim.programs import Image
 from sim.results import RunResult
 from sim.runner import Simulator, build
 from sim.runtime import Waves
+from sim.side_by_side import SideBySide, SideBySideConfig
 from sim.verilator import Optimize
 
 BUILD = Path("build")
@@ -218,6 +219,25 @@ def run_trace(
     bench = BENCHES[design.kind]
     arrays = {} if cells is None else {"cells": cells}
     return run_bench(simulator, bench, job, arrays, workdir, testcase="trace", waves=bool(waves))
+
+
+def run_batch(config: SideBySideConfig, data: Arrays, workdir: Path, seed: int = 1) -> Outcome:
+    """Run two halves of a batch at one time, on a GEMM core and on a PIM channel.
+
+    Parameters
+    ----------
+    data
+        ``a`` [m, k] and ``b`` [k, n] of the core's product; ``q`` [heads, size], ``keys`` and
+        ``values`` [heads, tokens, size] of the channel's attention. All INT8.
+    """
+    memories = [
+        *GemmCore(config.core).operand_memories,
+        *PimChannel(config.pim).operand_memories,
+    ]
+    simulator = build_emission(emit(SideBySide, config), memories)
+    settings = {path: value for path, _, value in parameters(config)}
+    job = Job("side_by_side", settings, seed)
+    return run_bench(simulator, "sim.bench_side_by_side", job, data, workdir, testcase="batch")
 
 
 def player_emission(
