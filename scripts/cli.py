@@ -218,6 +218,33 @@ def _side_by_side(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _cross(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--n",
+        metavar="SIZE",
+        type=_integer(8, 1 << 16),
+        default=1024,
+        help="coefficients, a power of two (default 1024)",
+    )
+    parser.add_argument(
+        "--modulus",
+        type=_integer(3, (1 << 32) - 1),
+        default=268369921,
+        help="a prime that is 1 modulo 2 SIZE (default 268369921)",
+    )
+    parser.add_argument(
+        "--butterflies",
+        type=_integer(1, 64),
+        default=4,
+        help="of the engine it is compared with (default 4)",
+    )
+    parser.add_argument(
+        "--unsigned", action="store_true", help="an array of unsigned bytes, digits of 8 bits"
+    )
+    _add_seed(parser)
+    _add_json(parser)
+
+
 def _demo(parser: argparse.ArgumentParser) -> None:
     _add_seed(parser)
     _add_json(parser)
@@ -425,6 +452,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str]
         _side_by_side,
         "scripts.side_by_side:run",
     ),
+    ("cross", "transforms of encryption on the INT8 array", _cross, "scripts.cross:run"),
     ("demo", "run a real network on the GEMM core", _demo, "scripts.demo:run"),
     ("digits", "non-zero digits of operands, by encoder", _digits, "scripts.digits:run"),
     ("errors", "errors of products by integer addition", _errors, "scripts.errors:run"),

@@ -1,63 +1,50 @@
 # amaranth: UnusedElaboratable=no
 """A transform on an INT8 array: systolic array, merge and short reduction, pointwise product."""
 
+import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+import pytest
 from helpers import SEED, config_of, random_generator
 
-from golden import bat
 from golden.ntt import Ring
 from hw.catalog import DESIGNS
 from pe.barrett import BarrettConfig
 from pe.bat import BatReduceConfig
-from sim.simulate import run_operands, run_products
+from scripts.cli import main
+from sim.modular_array import ModularArray, on_butterflies
 
 RING = Ring.of(12289, 64)
-ROWS = COLS = 8
-DIGITS = 2
-
-Residues = npt.NDArray[Any]
+CORE = {"array.rows": 4, "array.cols": 4, "depth_a": 512, "depth_b": 512, "depth_c": 512}
 
 
-def on_unit(name: str, folder: Path, result: str, **operands: Residues) -> Residues:
-    """Run all operands through a unit, and return its results in their shape."""
-    shape = next(iter(operands.values())).shape
-    flat = {port: values.ravel().astype(np.int64) for port, values in operands.items()}
-    count = flat[next(iter(flat))].size
-    flat["i_valid"] = np.ones(count, np.int64)
-    settings = {"modulus": RING.modulus} | ({"terms": ROWS} if name == "bat_reduce" else {})
-    design = DESIGNS[name]
-    outcome = run_operands(
-        design, config_of(design, **settings), folder, SEED, count, operands=flat
-    )
-    bits = outcome.arrays[result].astype(np.int64)
-    found: Residues = (bits << np.arange(bits.shape[1])).sum(axis=1).reshape(shape)
-    return found
-
-
-def on_array(known: Residues, other: Residues, folder: Path) -> Residues:
-    """Multiply matrices modulo the ring's modulus by byte products on a systolic array."""
-    design = DESIGNS["systolic"]
-    config = config_of(
-        design, rows=4, cols=4, width_a=8, width_b=8, signed_a=False, signed_b=False, k_max=64
-    )
-    a = bat.byte_matrix(known, RING.modulus, DIGITS).astype(np.int64)
-    b = bat.byte_columns(other, DIGITS).astype(np.int64)
-    sums = run_products(design, config, [(a, b)], folder, SEED).arrays["c0"]
-    parts = {f"sum_{i}": sums[i::DIGITS] for i in range(DIGITS)}
-    return on_unit("bat_reduce", folder, "remainder", **parts)
-
-
-def test_the_array_and_the_butterflies_agree(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signed", [True, False], ids=["signed", "unsigned"])
+def test_the_array_and_the_butterflies_agree(signed: bool, tmp_path: Path) -> None:
+    """Forward and inverse, with digits of 7 bits on signed bytes and of 8 on unsigned ones."""
     a = random_generator().integers(0, RING.modulus, RING.size)
-    left, middle, right = RING.matrices(ROWS)
-    first = on_array(left, a.reshape(ROWS, COLS), tmp_path)
-    second = on_unit("barrett", tmp_path, "product", a=first, b=middle)
-    third = on_array(right.T, second.T, tmp_path).T
-    assert (third.ravel() == RING.forward(a)).all()
+    settings = {**CORE, "array.signed_a": signed, "array.signed_b": signed}
+    core = DESIGNS["gemm_core"].config.from_settings(settings)
+    array = ModularArray(core, RING, tmp_path, SEED)
+    values = array.forward(a, rows=8)
+    assert (values == RING.forward(a)).all()
+    assert (array.inverse(values, rows=8) == a).all()
+    engine = config_of(DESIGNS["ntt_engine"], modulus=RING.modulus, size=RING.size, butterflies=4)
+    assert (on_butterflies(engine, a, tmp_path, SEED) == values).all()
+    assert (on_butterflies(engine, values, tmp_path, SEED, inverse=True) == a).all()
+
+
+def test_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, error in (
+        (["--n", "48"], "size: 48 is not a power of two"),
+        (["--n", "64", "--modulus", "195"], "modulus: 195 is not prime; near it, for size=64: "),
+        (["--n", "8", "--butterflies", "8"], "butterflies: 8 is not in 1..4, half of size=8"),
+    ):
+        assert main(["cross", *arguments]) == 2
+        assert error in capsys.readouterr().err
+    assert main(["cross", "--n", "16", "--modulus", "193", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert all(figures["equal"].values())
+    assert [s["unit"] for s in figures["steps"]].count("gemm_core") == 4
 
 
 def test_short_reduction() -> None:
