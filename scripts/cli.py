@@ -167,6 +167,14 @@ def _pim_random(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _pim_table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--size", metavar="NAME", action="append", help="S4, S16 or F32; may be repeated"
+    )
+    _add_seed(parser)
+    _add_json(parser)
+
+
 def _pim_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch",
@@ -445,6 +453,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str]
     ("compare", "run designs on one product", _compare, "scripts.simulate:run_compare"),
     ("bench-sim", "speed of simulation under cocotb", _bench_sim, "scripts.bench_sim:run"),
     ("pim-random", "random traces of PIM under its checker", _pim_random, "scripts.pim:run_random"),
+    ("pim-table", "cycles of PIM: contract, model, RTL", _pim_table, "scripts.pim_table:run"),
     ("pim-plan", "tokens a second with PIM, four ways", _pim_plan, "scripts.pim:run_plan"),
     (
         "side-by-side",

@@ -13,7 +13,7 @@ from golden.pim_commands import Command, Event, Run
 from golden.pim_data import DataModel, Row
 from golden.pim_model import simulate
 from golden.pim_random import random_cells
-from golden.pim_timing import Organisation
+from golden.pim_timing import Organisation, Timing
 from golden.pim_trace import Request, read_trace
 from hw.pim_channel import PimChannel
 from hw.pim_config import PimConfig
@@ -57,7 +57,7 @@ async def trace(dut: Any) -> None:
     load_cells(driver, org, cells)
     seen = await driver.run(requests, 2 * run.end + 1000)
     results = check_run(channel.config, requests, cells, run, seen, driver)
-    save_result(report(run, seen), {"results": results})
+    save_result(report(run, seen, timing_of(channel.config)), {"results": results})
 
 
 def expected_run(config: PimConfig, requests: list[Request]) -> Run:
@@ -121,11 +121,17 @@ def check_run(
     return np.array(results, np.int32).reshape(-1, org.all_banks)
 
 
-def report(run: Run, seen: Seen) -> dict[str, Any]:
-    """What a bench tells of a run."""
+def report(run: Run, seen: Seen, timing: Timing) -> dict[str, Any]:
+    """What a bench tells of a run: what came out of the channel, and the model's longest wait."""
+    data = [cycle for cycle, _ in seen.reads]
+    data += [e.cycle + timing.cwl for e in seen.events if e.command is Command.WR]
+    results = [cycle for cycle, _ in seen.results]
+    ends = {
+        name: max(cycles) + timing.burst if cycles else 0
+        for name, cycles in (("pim_end", results), ("mem_end", data))
+    }
     events = [(e.cycle, e.command.value, e.place, e.row, e.k) for e in seen.events]
-    ends = {"pim_end": run.pim_end, "mem_end": run.mem_end, "waits": run.waits}
-    return {**ends, "commands": len(events), "events": events}
+    return {**ends, "waits": run.waits, "commands": len(events), "events": events}
 
 
 def _cells(

@@ -20,7 +20,7 @@ from sim.core_driver import CoreDriver
 from sim.gemm_golden import check_product, golden_product
 from sim.job import load, save_result
 from sim.pim_driver import PimDriver
-from sim.pim_setup import organisation_of
+from sim.pim_setup import organisation_of, timing_of
 from sim.side_by_side import SideBySideConfig, plan_of
 
 
@@ -88,4 +88,6 @@ async def batch(dut: Any) -> None:
     check_product(logits, np.einsum("hd,htd->ht", queries, keys), "logits")
     first = pim_driver.first_cycle
     spans = [(end - cycles - first, cycles) for end, cycles in ends]
-    save_result({**report(run, seen), "products": spans}, {"c": c, "logits": logits})
+    save_result(
+        {**report(run, seen, timing_of(config.pim)), "products": spans}, {"c": c, "logits": logits}
+    )

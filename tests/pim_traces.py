@@ -1,12 +1,11 @@
 """Traces that several tests of the PIM run."""
 
+from golden.pim_cases import SIZES
 from golden.pim_timing import Organisation, Timing
 
 NO_REFRESH = Timing(t_refi=0)
 ORGANISATIONS = {
-    "S4": Organisation(ranks=1, groups=1),
-    "S16": Organisation(ranks=1, groups=4),
-    "F32": Organisation(ranks=2, groups=4),
+    name: Organisation(ranks=ranks, groups=groups) for name, (ranks, groups) in SIZES.items()
 }
 SMALL = Organisation(
     ranks=1, groups=1, rows=16, row_bytes=64, column_bytes=16, lanes=16, element_bytes=1

@@ -1,13 +1,14 @@
 # amaranth: UnusedElaboratable=no
 """The PIM channel in RTL: commands, data and invariants on traces, with one buffer and two."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import SEED, random_generator
 
-from golden.pim_cases import accesses, tiles
+from golden.pim_cases import CONCURRENT, accesses, tiles
 from golden.pim_mapping import Attention
 from golden.pim_random import random_trace
 from golden.pim_trace import Op, Request, write_trace
@@ -15,6 +16,7 @@ from hw.catalog import find
 from hw.emit import emit
 from hw.pim_channel import PimChannel
 from hw.pim_config import PimConfig
+from scripts.cli import main
 from sim.pim_setup import organisation_of
 from sim.runner import lint
 from sim.simulate import Outcome, build_design, run_trace
@@ -94,6 +96,16 @@ def test_attention(tmp_path: Path) -> None:
     gemvs = [i for i, request in enumerate(trace) if request.op is Op.GEMV]
     logits = layout.logits(dict(zip(gemvs, found, strict=True)), groups)
     assert np.array_equal(logits, np.einsum("hd,htd->ht", q, k))
+
+
+def test_table_of_cycles(capsys: pytest.CaptureFixture[str]) -> None:
+    """Contract, model and hardware of the smallest organisation."""
+    assert main(["pim-table", "--size", "S4", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert len(rows) == 3 * sum(case.size == "S4" for case in CONCURRENT)
+    assert all(row["contract"] == row["model"] == row["rtl"] for row in rows)
+    assert main(["pim-table", "--size", "S5"]) == 2
+    assert "size: 'S5' is not one of S4, S16, F32" in capsys.readouterr().err
 
 
 CHOICES: list[dict[str, int | bool]] = [

@@ -5,15 +5,14 @@ from itertools import pairwise
 import pytest
 from pim_traces import NO_REFRESH, ORGANISATIONS
 
-from golden.pim_cases import accesses, tiles
+from golden.pim_cases import CONCURRENT, POLICIES, Case, accesses, tiles
 from golden.pim_commands import Command, Run
 from golden.pim_model import simulate
 from golden.pim_timing import Organisation, Policy, Timing, guard, span
 from golden.pim_trace import Op, Request, ordered
 
-BLOCKED, PLAIN, HOLD = Policy(dual=False), Policy(hold_act=False), Policy()
+BLOCKED, PLAIN, HOLD = POLICIES.values()
 
-Ends = tuple[int, int]
 Numbers = tuple[list[int], int, int]
 
 # organisation, tiles, GEMVs, steps, one close for all; then blocked and dual: tile periods, end and
@@ -44,37 +43,21 @@ def test_pim_alone(case: tuple[str, int, int, int, bool, Numbers, Numbers]) -> N
         assert ([b - a for a, b in pairwise(headers)], run.end, len(run.events)) == numbers
 
 
-# organisation, tiles, GEMVs, steps, accesses, a write every; then (PIM end, memory end) blocked,
-# dual, and dual with activates held; then the ends of PIM and memory alone.
-CONCURRENT: list[tuple[str, int, int, int, int, int, Ends, Ends, Ends, int, int]] = [
-    ("S4", 1, 1, 8, 32, 0, (170, 292), (157, 246), (157, 246), 157, 105),
-    ("S4", 4, 4, 8, 64, 0, (542, 782), (541, 366), (529, 526), 529, 195),
-    ("S4", 4, 4, 8, 256, 0, (542, 1490), (561, 1089), (529, 1234), 529, 903),
-    ("S16", 4, 4, 8, 256, 0, (890, 1838), (907, 1309), (889, 1426), 889, 735),
-    ("F32", 4, 4, 8, 64, 0, (942, 1182), (941, 587), (941, 938), 941, 195),
-    ("F32", 4, 4, 8, 256, 0, (942, 1890), (941, 1343), (941, 1478), 941, 735),
-    ("F32", 8, 4, 8, 512, 0, (1794, 3686), (1793, 2555), (1793, 2870), 1793, 1455),
-    ("S4", 4, 4, 8, 128, 4, (542, 1680), (552, 1263), (529, 1300), 529, 1093),
-]
-
-
-@pytest.mark.parametrize("case", CONCURRENT)
-def test_pim_and_memory(
-    case: tuple[str, int, int, int, int, int, Ends, Ends, Ends, int, int],
-) -> None:
-    name, count, gemvs, k, reads, write_every, blocked, plain, hold, pim_alone, mem_alone = case
-    org = ORGANISATIONS[name]
-    pim, memory = tiles(count, gemvs, k), accesses(reads, org, write_every=write_every)
+@pytest.mark.parametrize("case", CONCURRENT, ids=str)
+def test_pim_and_memory(case: Case) -> None:
+    org = ORGANISATIONS[case.size]
     totals = []
-    for policy, ends in ((BLOCKED, blocked), (PLAIN, plain), (HOLD, hold)):
-        run = simulate(org, NO_REFRESH, policy, pim + memory)
+    for policy, ends in zip(POLICIES.values(), case.ends, strict=True):
+        run = simulate(org, NO_REFRESH, policy, case.trace(org))
         assert (run.pim_end, run.mem_end) == ends
         totals.append(run.end)
-    assert simulate(org, NO_REFRESH, HOLD, pim).end == pim_alone
-    assert simulate(org, NO_REFRESH, HOLD, memory).end == mem_alone
-    assert hold[0] == pim_alone
+    pim = tiles(case.tiles, case.gemvs, case.k)
+    memory = accesses(case.reads, org, write_every=case.write_every)
+    assert simulate(org, NO_REFRESH, HOLD, pim).end == case.pim_alone
+    assert simulate(org, NO_REFRESH, HOLD, memory).end == case.mem_alone
+    assert case.ends[-1][0] == case.pim_alone
     for total in totals[1:]:
-        assert max(pim_alone, mem_alone) <= total < totals[0]
+        assert max(case.pim_alone, case.mem_alone) <= total < totals[0]
 
 
 def test_speed_up_of_the_largest_case() -> None:
