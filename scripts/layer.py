@@ -14,7 +14,7 @@ import numpy.typing as npt
 from golden.codes import numbers
 from golden.formats import decode, format_of
 from golden.schemes import group_quantized, quantized
-from hw.catalog import Design, Kind
+from hw.catalog import DESIGNS, Design, Kind
 from hw.dequantizer import FLOAT_SCALE, MODES
 from hw.engine import EngineConfig
 from hw.grouped import GroupedConfig
@@ -321,6 +321,17 @@ def run(args: argparse.Namespace) -> int:
     pes = args.pe or list(DEFAULT_PES)
     if select(args.design, []).design.kind is not Kind.GEMM_ENGINE:
         raise ValueError(f"design: {args.design!r} is not a GEMM engine")
+    engines = [
+        name
+        for name, design in DESIGNS.items()
+        if design.kind is Kind.GEMM_ENGINE
+        and issubclass(design.config, EngineConfig)
+        and set(DEFAULT_PES) <= set(design.config.pes)
+    ]
+    if select(args.design, []).design.name not in engines:
+        raise ValueError(
+            f"design: {args.design!r} has no PEs of narrow weights; one of {', '.join(engines)}"
+        )
     selections = [select(args.design, [*args.settings, f"pe={pe}"]) for pe in pes]
     mode = FLOAT_SCALE if args.mode is None else args.mode
     if mode not in MODES:

@@ -145,6 +145,10 @@ def test_planes(capsys: Capture, files: Path) -> None:
         (["weights.safetensors", "--matrix", "gone"], "gone: matrix[0, 0]: nan is not finite"),
         (["weights.npz", "--pe", "opt9"], "pe: 'opt9' is not one of mac"),
         (["weights.npz", "--design", "mac"], "design: 'mac' is not a GEMM engine"),
+        (
+            ["weights.npz", "--design", "bit_slice"],
+            "design: 'bit_slice' has no PEs of narrow weights; one of systolic, systolic_ws, ",
+        ),
         (["weights.npz", "--matrix", "up", "-s", "k_max=4"], "up: k: 20 is not in 1..4"),
         (
             ["weights.npz", "--mode", "fp8", "--pe", "mac"],
