@@ -253,6 +253,24 @@ def _cross(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _fhe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--n",
+        metavar="SIZE",
+        type=_integer(8, 1 << 15),
+        default=4096,
+        help="coefficients, a power of two (default 4096)",
+    )
+    parser.add_argument(
+        "--limbs", type=_integer(3, 8), default=4, help="moduli of 28 bits (default 4)"
+    )
+    parser.add_argument(
+        "--butterflies", type=_integer(1, 64), default=4, help="of each NTT engine (default 4)"
+    )
+    _add_seed(parser)
+    _add_json(parser)
+
+
 def _demo(parser: argparse.ArgumentParser) -> None:
     _add_seed(parser)
     _add_json(parser)
@@ -462,6 +480,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str]
         "scripts.side_by_side:run",
     ),
     ("cross", "transforms of encryption on the INT8 array", _cross, "scripts.cross:run"),
+    ("fhe", "an encrypted product in RTL, a toy", _fhe, "scripts.fhe:run"),
     ("demo", "run a real network on the GEMM core", _demo, "scripts.demo:run"),
     ("digits", "non-zero digits of operands, by encoder", _digits, "scripts.digits:run"),
     ("errors", "errors of products by integer addition", _errors, "scripts.errors:run"),

@@ -14,7 +14,7 @@ from hw.ntt_engine import NttEngine
 from scripts.output import print_json, print_table
 from scripts.progress import step
 from scripts.status import Status
-from sim.modular_array import ModularArray, on_butterflies
+from sim.modular_array import ByteArray, ModularArray, ModularUnits, on_butterflies
 from sim.simulate import BUILD
 
 
@@ -31,10 +31,11 @@ def run(args: argparse.Namespace) -> int:
     rows = 1 << (args.n.bit_length() // 2)
     a = np.random.default_rng(args.seed).integers(0, args.modulus, args.n)
     folder = BUILD / "sim-work" / "cross" / str(os.getpid())
-    array = ModularArray(core, ring, folder, args.seed)
+    units = ModularUnits(folder, args.seed)
+    array = ModularArray(ByteArray(core, units), ring)
     with step(f"forward transform of {args.n} coefficients on the INT8 array"):
         values = array.forward(a, rows)
-    forward_steps = len(array.steps)
+    forward_steps = len(units.steps)
     with step("inverse transform on the INT8 array"):
         back = array.inverse(values, rows)
     with step("forward transform on butterflies"):
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     }
     steps = [
         {"transform": "forward" if at < forward_steps else "inverse", **done}
-        for at, done in enumerate(array.steps)
+        for at, done in enumerate(units.steps)
     ]
     cycles = sum(done["cycles"] for done in steps[:forward_steps] if done["unit"] == "gemm_core")
     figures: dict[str, Any] = {
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
                 [s["transform"], s["unit"], " x ".join(map(str, s["shape"])), s["cycles"]]
                 for s in steps
             ],
-            f"modulo {args.modulus}, digits of {array.chunk} bits; units take a set a cycle",
+            f"modulo {args.modulus}, digits of {array.bytes.chunk} bits; units take a set a cycle",
         )
         shown = {
             f"{figures['array_multipliers']} multipliers of 8 x 8": f"{cycles} cycles",

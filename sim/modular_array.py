@@ -6,6 +6,7 @@ bytes of another matrix an INT8 array computes; `bat_reduce` makes residues of t
 is two such products with a pointwise product between them.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,26 +30,56 @@ SIGNED_CHUNK = 7
 
 
 @dataclass
-class ModularArray:
-    """A GEMM core of INT8 and the units at its edge, all in RTL.
+class ModularUnits:
+    """Modular function units in RTL.
+
+    Attributes
+    ----------
+    folder
+        For the simulations.
+    seed
+        Of the simulations.
+    steps
+        What has been run: name, shape, and cycles of a core or sets of operands of a unit.
+    """
+
+    folder: Path
+    seed: int = 1
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(
+        self, name: str, result: str, settings: Mapping[str, Any], **ins: npt.ArrayLike
+    ) -> Residues:
+        """Run operands, of shapes that broadcast, through a unit, and return its results."""
+        together = np.broadcast_arrays(*(np.asarray(values, np.int64) for values in ins.values()))
+        shape = together[0].shape
+        operands = {port: values.ravel() for port, values in zip(ins, together, strict=True)}
+        count = together[0].size
+        operands["i_valid"] = np.ones(count, np.int64)
+        design = find(name)
+        config = design.config.from_settings(settings)
+        folder = self.folder / name
+        outcome = run_operands(design, config, folder, self.seed, count, operands=operands)
+        bits = outcome.arrays[result].astype(np.int64)
+        self.steps.append({"unit": name, "shape": list(shape), "cycles": count})
+        found: Residues = (bits << np.arange(bits.shape[1])).sum(axis=1).reshape(shape)
+        return found
+
+
+@dataclass
+class ByteArray:
+    """A GEMM core of INT8 and the reduction at its edge, in RTL.
 
     Attributes
     ----------
     core
         Config of the core; operands of 8 bits.
-    ring
-        Its modulus is that of all products.
-    folder
-        For the simulations.
-    steps
-        What has been run: name, shape, and cycles of the core or operands of a unit.
+    units
+        Takes account of the steps.
     """
 
     core: Config
-    ring: Ring
-    folder: Path
-    seed: int = 1
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    units: ModularUnits
 
     @property
     def array(self) -> EngineConfig:
@@ -60,51 +91,82 @@ class ModularArray:
         """Bits of a digit: 7 on an array of signed bytes, otherwise 8."""
         return SIGNED_CHUNK if self.array.signed_b else 8
 
-    @property
-    def digits(self) -> int:
-        """Digits of a residue."""
-        return -(-self.ring.modulus.bit_length() // self.chunk)
+    def product(self, known: Residues, other: Residues, moduli: Sequence[int]) -> Residues:
+        """Multiply a known matrix [h, v] with another [v, w], all moduli of equal length.
 
-    def unit(self, name: str, result: str, settings: dict[str, Any], **ins: Residues) -> Residues:
-        """Run operands of equal shape through a function unit, and return its results."""
-        shape = next(iter(ins.values())).shape
-        flat = {port: values.ravel().astype(np.int64) for port, values in ins.items()}
-        count = len(next(iter(flat.values())))
-        flat["i_valid"] = np.ones(count, np.int64)
-        design = find(name)
-        config = design.config.from_settings({"modulus": self.ring.modulus, **settings})
-        outcome = run_operands(design, config, self.folder / name, self.seed, count, operands=flat)
-        bits = outcome.arrays[result].astype(np.int64)
-        self.steps.append({"unit": name, "shape": list(shape), "cycles": count})
-        found: Residues = (bits << np.arange(bits.shape[1])).sum(axis=1).reshape(shape)
-        return found
+        Parameters
+        ----------
+        moduli
+            One, or one of each row of the result.
+        """
+        count = -(-moduli[0].bit_length() // self.chunk)
+        rows = np.broadcast_to(moduli, len(known))
+        a = np.concatenate(
+            [
+                bat.byte_matrix(row, int(q), count, self.chunk)
+                for row, q in zip(known, rows, strict=True)
+            ]
+        ).astype(np.int64)
+        b = bat.byte_columns(other, count, self.chunk).astype(np.int64)
+        design, units = find("gemm_core"), self.units
+        outcome = run_products(design, self.core, [(a, b)], units.folder / design.name, units.seed)
+        cycles = outcome.result["products"][0]["cycles"]
+        units.steps.append({"unit": design.name, "shape": [a.shape[0], *b.shape], "cycles": cycles})
+        sums = outcome.arrays["c0"]
+        parts = {f"sum_{i}": sums[i::count] for i in range(count)}
+        settings = {"modulus": max(moduli), "terms": known.shape[1], "chunk": self.chunk}
+        if len(moduli) == 1:
+            return units.run("bat_reduce", "remainder", settings, **parts)
+        settings["runtime"] = True
+        constants = barrett_constants("bat_reduce", settings, rows[:, None])
+        return units.run("bat_reduce", "remainder", settings, **parts, **constants)
+
+
+def barrett_constants(
+    name: str, settings: Mapping[str, Any], moduli: npt.ArrayLike
+) -> dict[str, Residues]:
+    """Return operands `q` and `mu` of a unit with moduli of full length, given at run time."""
+    config: Any = find(name).config.from_settings(settings)
+    q = np.asarray(moduli).astype(object)
+    return {"q": q, "mu": (1 << (config.bits + config.alpha)) // q}
+
+
+@dataclass
+class ModularArray:
+    """Transforms by matrix products on an array of bytes.
+
+    Attributes
+    ----------
+    bytes
+        The array.
+    ring
+        Its modulus is that of all products.
+    """
+
+    bytes: ByteArray
+    ring: Ring
 
     def product(self, known: Residues, other: Residues) -> Residues:
         """Multiply a known matrix [h, v] with another [v, w], modulo the modulus."""
-        a = bat.byte_matrix(known, self.ring.modulus, self.digits, self.chunk).astype(np.int64)
-        b = bat.byte_columns(other, self.digits, self.chunk).astype(np.int64)
-        design = find("gemm_core")
-        outcome = run_products(design, self.core, [(a, b)], self.folder / design.name, self.seed)
-        sizes = [a.shape[0], *b.shape]
-        cycles = outcome.result["products"][0]["cycles"]
-        self.steps.append({"unit": design.name, "shape": sizes, "cycles": cycles})
-        sums = outcome.arrays["c0"]
-        parts = {f"sum_{i}": sums[i :: self.digits] for i in range(self.digits)}
-        settings = {"terms": known.shape[1], "chunk": self.chunk}
-        return self.unit("bat_reduce", "remainder", settings, **parts)
+        return self.bytes.product(known, other, [self.ring.modulus])
+
+    def pointwise(self, a: Residues, b: Residues) -> Residues:
+        """Multiply element by element."""
+        settings = {"modulus": self.ring.modulus}
+        return self.bytes.units.run("barrett", "product", settings, a=a, b=b)
 
     def forward(self, a: Residues, rows: int) -> Residues:
         """Transform a polynomial [size], seen as ``rows x (size / rows)``; bit-reversed order."""
         left, middle, right = self.ring.matrices(rows)
         first = self.product(left, a.reshape(rows, -1))
-        second = self.unit("barrett", "product", {}, a=first, b=middle)
+        second = self.pointwise(first, middle)
         return self.product(right.T, second.T).T.ravel()
 
     def inverse(self, a: Residues, rows: int) -> Residues:
         """Transform values back to coefficients."""
         right, middle, left = self.ring.inverse_matrices(rows)
         first = self.product(right.T, a.reshape(rows, -1).T).T
-        second = self.unit("barrett", "product", {}, a=first, b=middle)
+        second = self.pointwise(first, middle)
         return self.product(left, second).ravel()
 
 
@@ -112,15 +174,25 @@ def on_butterflies(
     config: Config, data: Residues, folder: Path, seed: int = 1, inverse: bool = False
 ) -> Residues:
     """Transform a polynomial on the butterfly engine `ntt_engine`."""
-    design = find("ntt_engine")
-    engine = NttEngine(config)  # type: ignore[arg-type]
     work = Operation.INVERSE if inverse else Operation.FORWARD
-    codes = [Operation.LOAD.value, work.value, Operation.STORE.value]
+    commands = [(Operation.LOAD, 0, 0), (work, 0, 0), (Operation.STORE, 0, 0)]
+    return on_engine(config, commands, data, folder, seed)[0].ravel()
+
+
+def on_engine(
+    config: Config,
+    commands: Sequence[tuple[Operation, int, int]],
+    data: Residues,
+    folder: Path,
+    seed: int = 1,
+) -> tuple[Residues, int]:
+    """Run commands (operation, slot, other) on `ntt_engine`; return beats stored, and cycles."""
+    engine = NttEngine(config)  # type: ignore[arg-type]
+    codes = np.array([(operation.value, slot, other) for operation, slot, other in commands])
+    fields = ("command_operation", "command_slot", "command_other")
     beats = {
-        "command_operation": np.array(codes),
-        "command_slot": np.zeros(3, np.int64),
-        "command_other": np.zeros(3, np.int64),
+        **dict(zip(fields, codes.T, strict=True)),
         "data": data.astype(np.int64).reshape(-1, engine.config.order.lanes),
     }
-    found: Residues = run_beats(design, config, folder, seed, beats=beats).arrays["data"].ravel()
-    return found
+    outcome = run_beats(find("ntt_engine"), config, folder, seed, beats=beats)
+    return outcome.arrays["data"], outcome.result["cycles"]

@@ -12,7 +12,7 @@ from hw.catalog import DESIGNS
 from pe.barrett import BarrettConfig
 from pe.bat import BatReduceConfig
 from scripts.cli import main
-from sim.modular_array import ModularArray, on_butterflies
+from sim.modular_array import ByteArray, ModularArray, ModularUnits, on_butterflies
 
 RING = Ring.of(12289, 64)
 CORE = {"array.rows": 4, "array.cols": 4, "depth_a": 512, "depth_b": 512, "depth_c": 512}
@@ -24,7 +24,7 @@ def test_the_array_and_the_butterflies_agree(signed: bool, tmp_path: Path) -> No
     a = random_generator().integers(0, RING.modulus, RING.size)
     settings = {**CORE, "array.signed_a": signed, "array.signed_b": signed}
     core = DESIGNS["gemm_core"].config.from_settings(settings)
-    array = ModularArray(core, RING, tmp_path, SEED)
+    array = ModularArray(ByteArray(core, ModularUnits(tmp_path, SEED)), RING)
     values = array.forward(a, rows=8)
     assert (values == RING.forward(a)).all()
     assert (array.inverse(values, rows=8) == a).all()
