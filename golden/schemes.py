@@ -67,7 +67,7 @@ def quantized(matrix: ArrayLike, form: str, width: int, axis: int) -> Quantized:
         If there is no such format or width, or the matrix is empty, not two-dimensional, or holds
         NaN or infinity.
     """
-    array = _checked(matrix)
+    array = checked(matrix)
     # Refuses a format or width that there is not.
     ends = numbers(np.arange(*integer_range(width, True)), form, width)
     if form == "ternary":
@@ -137,7 +137,7 @@ def group_quantized(
         If the group, the width or the mode is not allowed, or the matrix is empty, not
         two-dimensional, or holds NaN or infinity.
     """
-    array = _checked(matrix)
+    array = checked(matrix)
     group = check_integer("group", group, 1)
     least, greatest = integer_range(check_integer("width", width, 2, 8), True)
     if mode not in MODES:
@@ -173,7 +173,8 @@ def _group_scales(
     return scales, 2.0**scales * factors, factors
 
 
-def _checked(matrix: ArrayLike) -> NDArray[np.float64]:
+def checked(matrix: ArrayLike) -> NDArray[np.float64]:
+    """Return a matrix of finite numbers; refuse any other."""
     array = np.asarray(matrix, np.float64)
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"matrix: shape {array.shape} is not two-dimensional with elements")

@@ -409,6 +409,14 @@ def _layer(parser: argparse.ArgumentParser) -> None:
         "may be repeated",
     )
     parser.add_argument(
+        "--mx",
+        metavar="FORMAT",
+        action="append",
+        default=[],
+        help="microscaling blocks of 32: e4m3, e5m2, e3m2, e2m3, e2m1 or mxint8, on "
+        "mx_accumulator; may be repeated",
+    )
+    parser.add_argument(
         "--pe",
         metavar="NAME",
         action="append",

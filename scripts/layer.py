@@ -4,15 +4,17 @@
 import argparse
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from golden.codes import numbers
 from golden.formats import decode, format_of
+from golden.mx import ELEMENTS
 from golden.schemes import group_quantized, quantized
 from hw.catalog import DESIGNS, Design, Kind
 from hw.dequantizer import FLOAT_SCALE, MODES
@@ -20,7 +22,9 @@ from hw.engine import EngineConfig
 from hw.grouped import GroupedConfig
 from pe.config import Config
 from pe.element import INTEGER
-from scripts.look_up_layer import DESIGN, LookUpLayer, engine_config, look_up_layer, run_look_up
+from scripts.look_up_layer import DESIGN, engine_config, look_up_layer, run_look_up
+from scripts.mx_layer import BLOCK, MxLayer, mx_layer, run_mx
+from scripts.mx_layer import DESIGN as MX_DESIGN
 from scripts.output import print_json, print_table
 from scripts.ppa.curve import Options, measure
 from scripts.ppa.library import find_library
@@ -43,6 +47,8 @@ CODED = {"BF16": "bf16", "F8_E4M3": "e4m3", "F8_E5M2": "e5m2"}
 """Types of ``.safetensors`` that NumPy has not, as `golden.formats` calls them."""
 
 Reals = npt.NDArray[np.float64]
+Row = dict[str, Any]
+Found = TypeVar("Found")
 
 
 class Layer(NamedTuple):
@@ -237,7 +243,7 @@ def quantize_all(layers: Sequence[Layer], selection: Selection) -> list[Quantize
 
 def run_layers(
     layers: Sequence[Layer], found: Sequence[Quantized], selection: Selection, seed: int
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Run quantised layers on an engine, and return what was found."""
     config = selection.config
     assert isinstance(config, EngineConfig)
@@ -251,24 +257,20 @@ def run_layers(
             c = decode(c, "fp32")
         product = outcome.result["products"][i]
         rows.append(
-            {
-                "layer": layer.name,
-                "pe": config.pe,
-                "group": group,
-                "planes": None,
-                **{size: product[size] for size in "mkn"},
-                "padded_k": group and -(-product["k"] // group) * group,
-                "bit_exact": True,  # the bench fails otherwise
-                "cycles": product["cycles"],
-                "bits_per_weight": q.bits_per_weight,
-                "weight_error": _relative(q.weights, layer.weights),
-                "output_error": _relative(c * q.factors, layer.activations @ layer.weights),
-            }
+            _row(
+                layer,
+                config.pe,
+                product["cycles"],
+                q.bits_per_weight,
+                q.weights,
+                c * q.factors,
+                group=group,
+            )
         )
     return rows
 
 
-def run_in_planes(layers: Sequence[Layer], planes: int, seed: int) -> list[dict[str, Any]]:
+def run_in_planes(layers: Sequence[Layer], planes: int, seed: int) -> list[Row]:
     """Run layers in binary codes on the look-up engine, and return what was found.
 
     Raises
@@ -278,34 +280,57 @@ def run_in_planes(layers: Sequence[Layer], planes: int, seed: int) -> list[dict[
     """
     rows = []
     for layer in layers:
-        found = _in_planes(layer, planes)
+        found = _named(layer, partial(look_up_layer, planes))
         product, cycles = run_look_up(found, workdir_of(found.config), seed)
-        m, k = layer.activations.shape
-        rows.append(
-            {
-                "layer": layer.name,
-                "pe": "look-up",
-                "group": None,
-                "planes": planes,
-                "m": m,
-                "k": k,
-                "n": layer.weights.shape[1],
-                "padded_k": None,
-                "bit_exact": True,  # the bench fails otherwise
-                "cycles": cycles,
-                "bits_per_weight": found.bits_per_weight,
-                "weight_error": _relative(found.real_weights, layer.weights),
-                "output_error": _relative(
-                    product * found.factors, layer.activations @ layer.weights
-                ),
-            }
-        )
+        bits, weights = found.bits_per_weight, found.real_weights
+        output = product * found.factors
+        rows.append(_row(layer, "look-up", cycles, bits, weights, output, planes=planes))
     return rows
 
 
-def _in_planes(layer: Layer, planes: int) -> LookUpLayer:
+def run_in_blocks(layers: Sequence[Layer], found: Sequence[MxLayer], seed: int) -> list[Row]:
+    """Run layers in microscaling blocks on one accumulator, and return what was found."""
+    rows = []
+    for layer, blocks in zip(layers, found, strict=True):
+        output, cycles = run_mx(blocks, workdir_of(blocks.config), seed)
+        bits, weights = blocks.bits_per_weight, blocks.real_weights
+        name = f"mx {blocks.config.format_b}"
+        rows.append(_row(layer, name, cycles, bits, weights, output, group=BLOCK))
+    return rows
+
+
+def _row(
+    layer: Layer,
+    pe: str,
+    cycles: int,
+    bits_per_weight: float,
+    weights: Reals,
+    output: Reals,
+    group: int | None = None,
+    planes: int | None = None,
+) -> Row:
+    m, k = layer.activations.shape
+    return {
+        "layer": layer.name,
+        "pe": pe,
+        "group": group,
+        "planes": planes,
+        "m": m,
+        "k": k,
+        "n": layer.weights.shape[1],
+        "padded_k": group and -(-k // group) * group,
+        "bit_exact": True,  # the bench fails otherwise
+        "cycles": cycles,
+        "bits_per_weight": bits_per_weight,
+        "weight_error": _relative(weights, layer.weights),
+        "output_error": _relative(output, layer.activations @ layer.weights),
+    }
+
+
+def _named(layer: Layer, quantise: Callable[[Reals, Reals], Found]) -> Found:
+    """Quantise a layer, and name it where that is refused."""
     try:
-        return look_up_layer(layer.activations, layer.weights, planes)
+        return quantise(layer.activations, layer.weights)
     except ValueError as error:
         raise ValueError(f"{layer.name}: {error}") from error
 
@@ -350,9 +375,13 @@ def run(args: argparse.Namespace) -> int:
     for planes in args.planes:
         if planes not in PLANES:
             raise ValueError(f"planes: {planes} is not in {PLANES[0]}..{PLANES[-1]}")
+    for form in args.mx:
+        if form not in ELEMENTS:
+            raise ValueError(f"mx: {form!r} is not one of {', '.join(ELEMENTS)}")
+    blocks = [[_named(layer, partial(mx_layer, form)) for layer in layers] for form in args.mx]
     # Bad input is told before anything runs.
     operands = [quantize_all(layers, selection) for selection in selections]
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for selection, quantised in zip(selections, operands, strict=True):
         with step(f"running {len(layers)} layers on {selection.config.name}"):
             found = run_layers(layers, quantised, selection, args.seed)
@@ -363,10 +392,17 @@ def run(args: argparse.Namespace) -> int:
             found = run_in_planes(layers, planes, args.seed)
         energy = _look_up_energy(planes, max(layer.weights.shape[0] for layer in layers), args)
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
+    for form, in_blocks in zip(args.mx, blocks, strict=True):
+        with step(f"running {len(layers)} layers in blocks of {form}"):
+            found = run_in_blocks(layers, in_blocks, args.seed)
+        energy = _energy(MX_DESIGN, in_blocks[0].config, args.energy)
+        rows += [row | {"energy_pj_per_mac": energy} for row in found]
     if args.json:
         print_json(rows)
         return Status.OK
-    hidden = {"padded_k"} | {name for name in ("group", "planes") if not getattr(args, name)}
+    hidden = {"padded_k"} | {
+        name for name in ("group", "planes") if all(row[name] is None for row in rows)
+    }
     shown = [{key: x for key, x in row.items() if key not in hidden} for row in rows]
     cells = [[_text(key, value) for key, value in row.items()] for row in shown]
     print_table([key.replace("_", " ") for key in shown[0]], cells)

@@ -60,7 +60,7 @@ def engine_config(planes: int, k: int) -> LutEngineConfig:
 
 
 def look_up_layer(
-    activations: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], planes: int
+    planes: int, activations: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
 ) -> LookUpLayer:
     """Quantise activations [m, k] and weights [k, n], the latter to a sum of bit planes.
 

@@ -131,9 +131,21 @@ def test_planes(capsys: Capture, files: Path) -> None:
     assert [row["cycles"] for row in (coarse, fine)] == [5 * planes * 5 + 4 for planes in (2, 3)]
 
 
+def test_mx(capsys: Capture, files: Path) -> None:
+    """Microscaling blocks: 20 k fill one of 32."""
+    argv = ["layer", str(files / "weights.npz"), "--pe", "mix", "--rows", "5", *SMALL]
+    _, fine, coarse = run_json(capsys, *argv, "--mx", "mxint8", "--mx", "e2m1")
+    assert [row["pe"] for row in (fine, coarse)] == ["mx mxint8", "mx e2m1"]
+    assert fine["bits_per_weight"] == 8.25 and coarse["bits_per_weight"] == 4.25
+    assert 0 < fine["output_error"] < 0.02 < coarse["output_error"] < 0.4
+    assert fine["padded_k"] == 32
+    assert fine["cycles"] == 5 * 9 + 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([*PLAIN[:3], "--mx", "e4m2"], "mx: 'e4m2' is not one of e4m3, e5m2"),
         ([*PLAIN[:3], "--planes", "9"], "planes: 9 is not in 1..8"),
         (["absent.npz"], "file: {}/absent.npz cannot be read: No such file or directory"),
         (["text.npz"], "file: {}/text.npz is not readable as .npz"),
