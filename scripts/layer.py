@@ -416,7 +416,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _energy(design: Design, config: Config, period: float | None) -> float | None:
-    """Return picojoules an operation of a design at a period in ns, if one is asked for."""
+    """Return picojoules a MAC of a design at a period in ns, if one is asked for."""
     if not period:
         return None
     measured = measure(design, config, find_library(None), Options(periods_ns=(period,)))
@@ -424,10 +424,9 @@ def _energy(design: Design, config: Config, period: float | None) -> float | Non
 
 
 def _look_up_energy(planes: int, k: int, args: argparse.Namespace) -> float | None:
-    """Return picojoules a MAC of weights of some bits; a beat does one bit of several weights."""
-    config = engine_config(planes, k)
-    beat = _energy(DESIGN, config, args.energy)
-    return beat and beat * planes / (config.rows * config.mu)
+    """Return picojoules a MAC of weights of some bits; the engine's are those of one bit."""
+    bit = _energy(DESIGN, engine_config(planes, k), args.energy)
+    return bit and bit * planes
 
 
 def _text(key: str, value: Any) -> str:

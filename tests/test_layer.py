@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import ml_dtypes
 import numpy as np
@@ -140,6 +141,16 @@ def test_mx(capsys: Capture, files: Path) -> None:
     assert 0 < fine["output_error"] < 0.02 < coarse["output_error"] < 0.4
     assert fine["padded_k"] == 32
     assert fine["cycles"] == 5 * 9 + 2
+
+
+def test_energy(capsys: Capture, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured is that of a MAC; a weight of three bits takes three of one bit."""
+    record = SimpleNamespace(energy_pj_per_op=0.5)
+    monkeypatch.setattr("scripts.layer.measure", lambda *_: SimpleNamespace(records=[record]))
+    monkeypatch.setattr("scripts.layer.find_library", lambda _: None)
+    argv = ["layer", str(files / "weights.npz"), "--pe", "mix", "--rows", "5", *SMALL]
+    rows = run_json(capsys, *argv, "--planes", "3", "--mx", "e2m1", "--energy", "1.6")
+    assert [row["energy_pj_per_mac"] for row in rows] == [0.5, 1.5, 0.5]
 
 
 @pytest.mark.parametrize(
