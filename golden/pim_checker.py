@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden.pim_commands import Command, Event
-from golden.pim_data import Cells, Elements, Row, decode, gemv
+from golden.pim_data import Cells, Elements, Row, codes, decode, gemv
 from golden.pim_timing import Organisation, Policy, Timing
 from golden.pim_trace import Request
 
@@ -147,6 +147,7 @@ class Checker:
         self._windows: list[deque[tuple[int, int]]] = [deque() for _ in range(org.ranks)]
         self._bursts: deque[tuple[int, bool]] = deque()
         self._stream_end = self._next_gemv = 0
+        self._copies = 0  # GWRITEs since the last GEMV
         self._first_comp: int | None = None
         self._header: Event | None = None
         self._header_done = 0
@@ -389,7 +390,8 @@ class Checker:
     def _gwrite(self, event: Event, _: object) -> None:
         bank = event.place
         self._expect("I1", self._mem.get(bank) == event.row, event, f"row {event.row} is not open")
-        busy = self.policy.gbuf_depth == 1 and event.cycle < self._stream_end
+        self._copies += 1
+        busy = event.cycle < self._stream_end and self._copies >= self.policy.gbuf_depth
         self._expect("I12", self._header is None and not busy, event, "the vector is in use")
         self._serve(event)
         self._vector = self._cells[bank, event.row]
@@ -428,7 +430,7 @@ class Checker:
             self._expect("I4", first >= t.t_ccd_s * t.fill, event, "the pipeline is not through")
             self._expect("I13", self._steps_in_latch == header.k, event, "not all steps are in it")
             self._first_comp, self._steps_in_latch = None, 0
-        self._stream_end = slot
+        self._stream_end, self._copies = slot, 0
         self._burst(event, slot + t.cl, False)
         self._serve(event)
         if outcome is not None:
@@ -453,7 +455,7 @@ class Checker:
         )
         elements, vector = decode(rows, self.element), decode(self._vector, self.element)
         right = gemv(elements, vector, self.org.lanes, self._step - k, k)
-        same = np.array_equal(results.view(np.uint32), right.view(np.uint32))
+        same = np.array_equal(codes(results), codes(right))
         self._expect("I11", same, event, "the results are not those of the rows")
 
     def _refresh(self, event: Event, _: object) -> None:
@@ -470,6 +472,6 @@ def same_results(one: Checker, other: Checker) -> list[Violation]:
     found = []
     for index in sorted({*one.results, *other.results}):
         a, b = one.results.get(index), other.results.get(index)
-        if a is None or b is None or not np.array_equal(a.view(np.uint32), b.view(np.uint32)):
+        if a is None or b is None or not np.array_equal(codes(a), codes(b)):
             found.append(Violation("I15", 0, f"results of request {index} differ"))
     return found

@@ -45,6 +45,14 @@ def encode(values: Elements, element: str) -> Row:
     return codes
 
 
+def codes(results: Elements) -> Elements:
+    """Words of results, int32 or float32, as uint32; NaN is the positive quiet one."""
+    words: Elements = results.view(np.uint32)
+    if results.dtype == np.float32:
+        words = np.where(np.isnan(results), np.uint32(0x7FC00000), words)
+    return words
+
+
 def tree(products: Elements) -> Elements:
     """Sum of the last axis, neighbours first; every sum has the type of the products."""
     while products.shape[-1] > 1:
@@ -223,16 +231,14 @@ def gemv_steps(
             decode(np.reshape(x, -1).astype("<u2").view(np.uint8), format).reshape(t, -1)
             for x in (row, vector)
         )
-        latch, codes = np.float32(0), []
+        latch, latches = np.float32(0), []
         with np.errstate(over="ignore", invalid="ignore"):
             sums = tree(a * b)
             for total, anew, valid in zip(sums, clear, i_valid, strict=True):
                 if valid:
                     latch = total + (np.float32(0) if anew else latch)
-                codes.append(latch)
-        found = np.array(codes, np.float32)
-        words = np.where(np.isnan(found), np.uint32(0x7FC00000), found.view(np.uint32))
-        return {"result": words.astype(np.int64)}
+                latches.append(latch)
+        return {"result": codes(np.array(latches, np.float32)).astype(np.int64)}
     steps = (np.reshape(row, (t, -1)).astype(np.int64) * np.reshape(vector, (t, -1))).sum(axis=1)
     total, results = 0, []
     for value, anew, valid in zip(steps.tolist(), clear, i_valid, strict=True):

@@ -86,6 +86,7 @@ class Channel:
         self._pim_free = 0
         self._gwrite = 0
         self._stream_end = 0
+        self._spare = True  # no copy has come since the last GEMV
         self._group: tuple[int, int, int] | None = None  # row, GEMVs left, next step
         self._comps = 0
         self._result = 0
@@ -188,11 +189,15 @@ class Channel:
         return not self.timing.t_refi or t + until_refresh <= self._next_refresh()
 
     def _wait(self, t: int, row: int) -> int:
-        """Cycles after the next until a PIM activate of `row` can come in every group."""
-        ready = [b.act for b in self.pim if b.row is None]
+        """Cycles after the next until a PIM activate of `row` can come in every group.
+
+        One tRCD before the vector is there counts as that, too.
+        """
+        ready = [self._gwrite - self.timing.t_rcd]
+        ready += [b.act for b in self.pim if b.row is None]
         ready += [b.act for b in self.mem if b.last == row]
         ready += [begin + self.timing.t_faw for rank in self._ranks for begin, _ in rank.window]
-        return max(0, max(ready, default=0) - (t + 1))
+        return max(0, max(ready) - (t + 1))
 
     def _step_pim(self, index: int, t: int) -> bool:
         request = self.requests[index]
@@ -213,13 +218,14 @@ class Channel:
                 return True
             return False
         if mem.row == row:
-            unused = self.policy.gbuf_depth == 2 or self._stream_end <= t
+            unused = self._stream_end <= t or (self.policy.gbuf_depth == 2 and self._spare)
             ready = mem.column <= t and self._columns[self.org.group_of(bank)][0] <= t
             if not (ready and unused and max(self._pim_free, self._gwrite) <= t):
                 return False
             end = t + self.timing.gwrite
-            mem.column = mem.pre = end
+            mem.column, mem.pre = end, max(mem.pre, end)
             self._gwrite = end
+            self._spare = False
             self._gemv = max(self._gemv, end)
             if self.policy.gbuf_depth == 1:
                 self._pim_free = end
@@ -358,6 +364,7 @@ class Channel:
         row, left, _ = self._group
         self.run.pim_end = self._bus.book(t, slot + self.timing.cl, False)
         self._stream_end = slot
+        self._spare = True
         for buffer in self.pim:
             buffer.pre = max(buffer.pre, slot + self.timing.t_rtp)
         self._group = (row, left - 1, step + k) if left > 1 else None

@@ -14,7 +14,7 @@ from hw.pim_controller import PimController, command_members, mem_request, pim_r
 from hw.pim_rows import PimRows, words
 from hw.pim_timer import named, pick
 from hw.queue import Queue, QueueShape
-from pe.gemv_unit import INTEGER_LATENCY, RESULT_BITS
+from pe.gemv_unit import RESULT_BITS
 from pe.share import place
 from pe.unit import Unit
 
@@ -22,8 +22,8 @@ from pe.unit import Unit
 class PimChannel(Unit):
     """PIM channel: requests of memory and of PIM in, read data and results out.
 
-    Elements are INT8, element 0 of a row in its low bits; results are INT32. The global vector is
-    zero until the first GWRITE.
+    Element 0 of a row is in its low bits; results are INT32, of BF16 and FP16 elements FP32, whose
+    order of additions is `GemvUnit`'s. The global vector is zero until the first GWRITE.
 
     Members
     -------
@@ -39,7 +39,7 @@ class PimChannel(Unit):
         of REF a rank. ``column`` is the first step of a GEMV.
     read_valid : Out(1), read_data : Out
         First beat of a read on the data bus, tCL after its RD, with the whole word.
-    result_valid : Out(1), result_data : Out(array of signed 32)
+    result_valid : Out(1), result_data : Out(array of 32)
         First beat of results, tCL after their slot, one a bank.
     error : Out(1)
         A bank has seen an illegal command, or a step reached a latch when its result was taken;
@@ -87,8 +87,9 @@ class PimChannel(Unit):
         for name in command_members(config):
             m.d.comb += getattr(self, name).eq(getattr(controller, name))
         step, step_valid, step_first = self._steps(m, controller)
-        vector = Signal(config.row_bytes * 8)
         taken = self._slots(m, controller)
+        copied = Signal(config.row_bytes * 8)
+        vector = self._vector(m, copied)
         slice_of_vector = named(m, "slice", pick(words(vector, config.steps), step))
         buffers, columns, results, errors = [], [], [], []
         for bank in range(config.all_banks):
@@ -126,8 +127,7 @@ class PimChannel(Unit):
             columns.append(rows.word)
             results.append(rows.result)
             errors += [state.o_valid & state.error, taken & rows.result_valid]
-        with m.If(self.command == Command.GWRITE.value):
-            m.d.sync += vector.eq(pick(buffers, self.place))
+        m.d.comb += copied.eq(pick(buffers, self.place))
         with m.If(Cat(*errors).any()):
             m.d.sync += self.error.eq(1)
         m.d.comb += self.idle.eq(~Cat(*busy).any())
@@ -148,6 +148,25 @@ class PimChannel(Unit):
             queue.o_ready.eq(inside.ready),
         ]
         return Value.cast(queue.o_valid)
+
+    def _vector(self, m: Module, copied: Signal) -> Value:
+        """The global vector of the steps; of two, a GEMV keeps the one that was newest."""
+        depth = self.config.gbuf_depth
+        vectors = [Signal(copied.shape(), name=f"vector_{i}") for i in range(depth)]
+        newest, used = Signal(name="vector_newest"), Signal(name="vector_used")
+        with m.If(self.command == Command.GWRITE.value):
+            if depth == 1:
+                m.d.sync += vectors[0].eq(copied)
+            else:
+                m.d.sync += newest.eq(~newest)
+                for i, vector in enumerate(vectors):
+                    with m.If(newest != i):
+                        m.d.sync += vector.eq(copied)
+        computes = (self.command == Command.GEMV.value) | (self.command == Command.COMP.value)
+        if depth == 2:
+            with m.If(computes):
+                m.d.sync += used.eq(newest)
+        return pick(vectors, used)
 
     def _tell(self, m: Module, bank: int, told: Signal, state: Any) -> None:
         """Pass a bank the command if it is among those that it is for."""
@@ -201,7 +220,7 @@ class PimChannel(Unit):
     def _slots(self, m: Module, controller: Any) -> Value:
         """When results are taken from the latches: as long after their slot as a step takes."""
         slot: Value = controller.slot
-        for stage in range(INTEGER_LATENCY):
+        for stage in range(self.config.unit.latency):
             later = Signal(name=f"slot_{stage}")
             m.d.sync += later.eq(slot)
             slot = later
@@ -210,7 +229,7 @@ class PimChannel(Unit):
     def _answer(self, m: Module, taken: Value, word: Value, results: Value) -> None:
         """Carry read data and results to the cycle of their first beat, in one pipeline."""
         t = self.config.timing
-        late = INTEGER_LATENCY
+        late = self.config.unit.latency
         bits = max(len(word), len(results))
         read, answer = named(m, "reads", self.command == Command.RD.value), word
         result: Value = Value.cast(0)

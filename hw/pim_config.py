@@ -2,7 +2,11 @@
 
 from amaranth.lib import enum
 
-from pe.config import Config, flag, integer, nested
+from pe.config import Config, choice, flag, integer, nested
+from pe.gemv_unit import GemvUnitConfig
+
+FORMATS = {"int8": "int", "bf16": "bf16", "fp16": "fp16"}
+"""Of elements, and what the GEMV unit calls them."""
 
 
 class Command(enum.Enum, shape=4):
@@ -133,10 +137,12 @@ class PimConfig(Config):
     banks: int = integer("banks of a group", 1, 8, default=4)
     bank_rows: int = integer("rows of a bank", 2, 1 << 16, default=128)
     lanes: int = integer("products of a bank in a step", 1, 64, default=16)
+    element: str = choice("format of an element", lambda: FORMATS, default="int8")
     steps: int = integer("steps that a row takes", 2, 63, default=32)
     columns: int = integer("reads or writes that a row takes", 2, 64, default=16)
     hold_act: bool = flag("memory activates wait while a PIM activate is pending", default=True)
     pre_all: bool = flag("one command closes the PIM buffers of all banks", default=False)
+    gbuf_depth: int = integer("vectors held, one used while the next is copied", 1, 2, default=1)
     refresh_all: bool = flag("all ranks refresh at one time", default=False)
     max_wait: int = integer("cycles that memory may wait; 0 for no bound", 0, 1 << 16, default=0)
     queue: int = integer("requests that each queue holds", 2, 64, default=8)
@@ -151,6 +157,10 @@ class PimConfig(Config):
         t = self.timing
         if t.cwl < t.burst + t.t_rtrs - 1:
             raise ValueError(f"cwl: {t.cwl} is less than burst + t_rtrs - 1")
+        if t.cl <= self.unit.latency:
+            raise ValueError(
+                f"cl: {t.cl} does not cover the {self.unit.latency} cycles of the GEMV unit"
+            )
         if t.t_ccd_l * t.fill < t.burst + t.t_rtrs:
             raise ValueError(f"fill: {t.fill} steps are shorter than burst + t_rtrs")
 
@@ -164,12 +174,19 @@ class PimConfig(Config):
         ]
         flags = "_".join(["", *choices]) + (f"_wait{self.max_wait}" if self.max_wait else "")
         kind = "dual" if self.dual else "single"
-        shape = f"{size}_c{self.columns}_q{self.queue}"
+        element = "" if self.element == "int8" else f"_{self.element}"
+        vectors = "" if self.gbuf_depth == 1 else f"_g{self.gbuf_depth}"
+        shape = f"{size}{element}_c{self.columns}{vectors}_q{self.queue}"
         return f"pim_{kind}_{shape}{flags}{self.timing.slug}"
 
     @property
     def bank(self) -> PimBankConfig:
         return PimBankConfig(dual=self.dual, bank_rows=self.bank_rows, timing=self.timing)
+
+    @property
+    def unit(self) -> GemvUnitConfig:
+        """The GEMV unit of a bank."""
+        return GemvUnitConfig(lanes=self.lanes, format=FORMATS[self.element])
 
     @property
     def all_groups(self) -> int:
@@ -185,8 +202,12 @@ class PimConfig(Config):
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row, one an element."""
-        return self.lanes * self.steps
+        return self.step_bits // 8 * self.steps
+
+    @property
+    def step_bits(self) -> int:
+        """Bits of a row, or of the vector, that a step takes."""
+        return self.lanes * self.unit.bits
 
     @property
     def column_bytes(self) -> int:

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.memory import Memory, MemoryShape
 from hw.pim_config import Command, PimConfig
 from hw.pim_timer import pick
-from pe.gemv_unit import RESULT_BITS, WIDTH, GemvUnit, GemvUnitConfig
+from pe.gemv_unit import RESULT_BITS, GemvUnit
 from pe.share import place
 from pe.unit import Unit
 
@@ -37,8 +37,8 @@ class PimRows(Unit):
         The column of memory's buffer that `column` names.
     buffer : Out
         Memory's buffer.
-    result : Out(signed 32), result_valid : Out(1)
-        The latch, and whether it has just taken in a step, `INTEGER_LATENCY` cycles after it.
+    result : Out(32), result_valid : Out(1)
+        The latch, and whether it has just taken in a step, the unit's latency after it.
     """
 
     config: PimConfig
@@ -56,7 +56,7 @@ class PimRows(Unit):
                 "step": In(range(config.steps)),
                 "step_valid": In(1),
                 "step_first": In(1),
-                "vector": In(config.lanes * WIDTH),
+                "vector": In(config.step_bits),
                 "word": Out(word),
                 "buffer": Out(config.row_bytes * 8),
                 "result": Out(RESULT_BITS),
@@ -68,7 +68,7 @@ class PimRows(Unit):
     def name(self) -> str:
         c = self.config
         kind = "dual" if c.dual else "single"
-        return f"pim_rows_{kind}_{c.bank_rows}x{c.steps}x{c.lanes}_c{c.columns}"
+        return f"pim_rows_{kind}_{c.bank_rows}x{c.steps}x{c.lanes}{c.element}_c{c.columns}"
 
     @property
     def memory(self) -> MemoryShape:
@@ -79,7 +79,7 @@ class PimRows(Unit):
         m = Module()
         config = self.config
         cells = place(m, platform, "cells", Memory, self.memory)
-        unit = place(m, platform, "unit", GemvUnit, GemvUnitConfig(lanes=config.lanes))
+        unit = place(m, platform, "unit", GemvUnit, config.unit)
 
         def does(*commands: Command) -> Value:
             found: Value = Value.cast(0)

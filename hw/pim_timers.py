@@ -29,7 +29,8 @@ class PimTimers(Unit):
     may_start, may_compute, may_result : Out(1)
         A header, a GEMV or COMP, and with one buffer a RDRESULT may come.
     window : Out
-        Cycles until the whole of tFAW is free in every rank; only where headers look ahead.
+        Cycles until the whole of tFAW is free in every rank, and, where a header may come while a
+        vector is copied, until tRCD before it is there; only where headers look ahead.
     slot : Out(1)
         The results of a GEMV are due: with two buffers some time after it, with one at RDRESULT.
     """
@@ -39,6 +40,7 @@ class PimTimers(Unit):
     def __init__(self, config: PimConfig) -> None:
         groups = config.all_groups
         t = config.timing
+        latest = t.t_faw if config.gbuf_depth == 1 else max(t.t_faw, t.gwrite)
         super().__init__(
             config,
             {
@@ -53,7 +55,7 @@ class PimTimers(Unit):
                 "may_start": Out(1),
                 "may_compute": Out(1),
                 **({} if config.dual else {"may_result": Out(1)}),
-                **({"window": Out(range(t.t_faw + 1))} if config.looks_ahead else {}),
+                **({"window": Out(range(latest + 1))} if config.looks_ahead else {}),
                 "slot": Out(1),
             },
         )
@@ -81,26 +83,38 @@ class PimTimers(Unit):
             does[each] = Signal(name=f"is_{each.name.lower()}")
             m.d.comb += does[each].eq(self.command == each.value)
         stream = stream_of(m, self.k, t.t_ccd_l, t.fill)
+        copying = self._timer(m, "copy", [(does[c.GWRITE], t.gwrite)])
 
         bus_read, bus_write = self._bus(m, does, stream)
         windows = [self._window(m, rank, does) for rank in range(config.ranks)]
         for rank, counts in enumerate(windows):
             m.d.comb += self.may_pact[rank].eq(Cat(count == 0 for count in counts).all())
         if config.looks_ahead:
-            latest: Value = windows[0][0]
-            for count in [count for timers in windows for count in timers][1:]:
+            counts = [count for timers in windows for count in timers]
+            if config.gbuf_depth == 2:
+                early = t.t_rcd
+                counts.append(named(m, "copied", Mux(copying > early, copying - early, 0)))
+            latest: Value = counts[0]
+            for count in counts[1:]:
                 latest = Mux(count > latest, count, latest)
             m.d.comb += self.window.eq(latest)
 
         write = self._timer(m, "write", [(does[c.RD], t.read_to_write), (does[c.WR], t.t_ccd_l)])
         m.d.comb += self.may_write.eq((write == 0) & bus_write)
 
-        copying = self._timer(m, "copy", [(does[c.GWRITE], t.gwrite)])
         using = Signal(range(63 * t.t_ccd_l + 1), name="use_timer")
         with m.If(does[c.GEMV]):
             m.d.sync += using.eq(stream - 1)
         with m.Elif(using != 0):
             m.d.sync += using.eq(using - 1)
+        unused: Value = using == 0
+        if config.gbuf_depth == 2:
+            spare = Signal(name="vector_spare")
+            with m.If(does[c.GEMV]):
+                m.d.sync += spare.eq(1)
+            with m.Elif(does[c.GWRITE]):
+                m.d.sync += spare.eq(0)
+            unused = unused | spare
         for group in range(config.all_groups):
             rank = group // config.groups
             here, of_rank = Signal(name=f"in_{group}"), Signal(name=f"in_rank_of_{group}")
@@ -131,7 +145,7 @@ class PimTimers(Unit):
             m.d.comb += [
                 self.may_act[group].eq((act == 0) & Cat(count == 0 for count in counts).any()),
                 self.may_read[group].eq((read == 0) & bus_read),
-                self.may_copy[group].eq((read == 0) & (copying == 0) & (using == 0)),
+                self.may_copy[group].eq((read == 0) & (copying == 0) & unused),
             ]
 
         loads: list[Load] = [
@@ -143,7 +157,10 @@ class PimTimers(Unit):
         if not config.dual:
             loads += [(does[c.WR], t.write_to_read), (does[c.RD], t.t_ccd_l)]
         compute = self._timer(m, "compute", loads)
-        m.d.comb += [self.may_start.eq(copying == 0), self.may_compute.eq(compute == 0)]
+        m.d.comb += [
+            self.may_start.eq((copying == 0) | (config.gbuf_depth == 2)),
+            self.may_compute.eq(compute == 0),
+        ]
         if config.dual:
             count = Signal(range(63 * t.t_ccd_l + 1), name="slot_count")
             with m.If(does[c.GEMV]):

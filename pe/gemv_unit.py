@@ -22,9 +22,6 @@ WIDTH = 8
 
 RESULT_BITS = 32
 
-INTEGER_LATENCY = 3
-"""Cycles from a step of integers to the latch that has taken it in."""
-
 
 def tree(values: list[Value]) -> Value:
     """Sum of the values, neighbours first."""
@@ -57,6 +54,12 @@ class GemvUnitConfig(Config):
     def bits(self) -> int:
         """Bits of an element."""
         return self.element_bits if self.format == "int" else 16
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a step to the latch that has taken it in."""
+        levels = (self.lanes - 1).bit_length()
+        return 3 + (0 if self.format == "int" else levels)
 
 
 class GemvUnit(Unit):
@@ -102,8 +105,7 @@ class GemvUnit(Unit):
 
     @property
     def latency(self) -> int:  # type: ignore[override]
-        levels = (self.config.lanes - 1).bit_length()
-        return INTEGER_LATENCY + (0 if self.config.format == "int" else levels)
+        return self.config.latency
 
     @property
     def macs_per_cycle(self) -> int:

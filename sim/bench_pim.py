@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from golden.pim_checker import Checker
 from golden.pim_commands import Command, Event, Run
-from golden.pim_data import DataModel, Row
+from golden.pim_data import DataModel, Row, codes
 from golden.pim_model import simulate
 from golden.pim_random import random_cells
 from golden.pim_timing import Organisation, Timing
@@ -51,7 +51,8 @@ async def trace(dut: Any) -> None:
     requests = read_trace(
         job.options["trace"], org, timing_of(channel.config), policy_of(channel.config)
     )
-    cells = _cells(arrays, np.random.default_rng(job.seed), org, requests)
+    element = channel.config.element
+    cells = _cells(arrays, np.random.default_rng(job.seed), org, requests, element)
     driver = PimDriver(dut, channel)
     run = expected_run(channel.config, requests)
     load_cells(driver, org, cells)
@@ -78,12 +79,12 @@ def check_run(
     run: Run,
     seen: Seen,
     driver: PimDriver,
-) -> npt.NDArray[np.int32]:
+) -> npt.NDArray[Any]:
     """Hold what a channel did to the models and to the checker.
 
     Returns
     -------
-    ndarray of int32 [results, banks]
+    ndarray of int32 or float32 [results, banks]
         What the channel's GEMVs gave, in order.
 
     Raises
@@ -92,15 +93,16 @@ def check_run(
         Naming the first thing that is wrong.
     """
     org, timing, policy = organisation_of(config), timing_of(config), policy_of(config)
-    answers = _answers(seen, org)
-    checker = Checker(org, timing, policy, requests, cells)
+    result_type = "<i4" if config.element == "int8" else "<f4"
+    answers = _answers(seen, org, result_type)
+    checker = Checker(org, timing, policy, requests, cells, config.element)
     for event, (_, outcome) in zip(seen.events, answers, strict=True):
         checker.observe(event, outcome)
     violations = checker.finish()
     assert not violations, str(violations[0])
     assert not seen.error, "error: a bank has seen an illegal command"
     check_commands(seen.events, run.events)
-    model = DataModel(org, policy, cells)
+    model = DataModel(org, policy, cells, config.element)
     results = []
     for event, (cycle, outcome) in zip(seen.events, answers, strict=True):
         right: Any = model.observe(event)
@@ -109,16 +111,18 @@ def check_run(
         slot = event.cycle
         if event.command is Command.GEMV:
             slot += timing.stream(event.k)
+        same = outcome == right
         if event.command is not Command.RD:
             results.append(outcome)
+            same = np.array_equal(codes(outcome), codes(right))
         text = f"{event.command.value} in cycle {event.cycle}"
         assert cycle == slot + timing.cl, f"{text}: data in cycle {cycle}, not {slot + timing.cl}"
-        assert np.array_equal(outcome, right), f"{text}: {outcome}, the golden model says {right}"
+        assert same, f"{text}: {outcome}, the golden model says {right}"
     for (bank, row), data in model.cells.rows.items():
         assert np.array_equal(driver.cells(bank)[row, : org.row_bytes], data), (
             f"bank {bank} row {row}: its cells are not what was written"
         )
-    return np.array(results, np.int32).reshape(-1, org.all_banks)
+    return np.array(results, result_type).reshape(-1, org.all_banks)
 
 
 def report(run: Run, seen: Seen, timing: Timing) -> dict[str, Any]:
@@ -135,16 +139,20 @@ def report(run: Run, seen: Seen, timing: Timing) -> dict[str, Any]:
 
 
 def _cells(
-    arrays: Arrays, rng: np.random.Generator, org: Organisation, requests: list[Request]
+    arrays: Arrays,
+    rng: np.random.Generator,
+    org: Organisation,
+    requests: list[Request],
+    element: str,
 ) -> Cells:
     """Contents of the rows: the job's [banks, rows, bytes], or random where a request goes."""
     if "cells" in arrays:
         given = arrays["cells"]
         return {place: given[place] for place in np.ndindex(*given.shape[:2])}
-    return random_cells(rng, org, 1 + max((r.row for r in requests), default=0))
+    return random_cells(rng, org, 1 + max((r.row for r in requests), default=0), element)
 
 
-def _answers(seen: Seen, org: Organisation) -> list[tuple[int, Any]]:
+def _answers(seen: Seen, org: Organisation, result_type: str) -> list[tuple[int, Any]]:
     """What came back for each command, and when; nothing for most."""
     reads, results = iter(seen.reads), iter(seen.results)
     answers: list[tuple[int, Any]] = []
@@ -155,6 +163,6 @@ def _answers(seen: Seen, org: Organisation) -> list[tuple[int, Any]]:
             cycle, outcome = next(reads, (-1, None))
         elif event.command in (Command.GEMV, Command.RDRESULT):
             cycle, word = next(results, (-1, 0))
-            outcome = np.frombuffer(word.to_bytes(4 * org.all_banks, "little"), "<i4")
+            outcome = np.frombuffer(word.to_bytes(4 * org.all_banks, "little"), result_type)
         answers.append((cycle, outcome))
     return answers

@@ -71,6 +71,8 @@ RESULTS = r"\w+: \d+ of \d+ results differ; set \d+"
 Settings = tuple[tuple[str, str | int], ...]
 FUSED: Settings = (("pe", "fused"),)
 ROUTER: Settings = (("depth", 2),)
+ONE_BUFFER: Settings = (("dual", False), ("max_wait", 700))
+PIM: Settings = (("max_wait", 1100), ("gbuf_depth", 2))
 OPT1: Settings = (("pe", "opt1"),)
 OPT2: Settings = (("pe", "opt2"), ("terms", 3), ("stages", 1))
 LOOKED_UP: Settings = (("pe", "ternary_look_up"), ("rows", 3), ("cols", 2), ("lanes", 4))
@@ -155,6 +157,57 @@ MUTANTS = [
         "pim",
         (Edit("controller", r"assign until_refresh = .*;", "assign until_refresh = 18'd0;"),),
         r"cycle \d+: I9: ",
+    ),
+    Mutant(
+        "pim: one of tFAW's timers is a cycle short",
+        "pim",
+        (Edit("timers", r"window_0_0_takes \? 5'h1d", "window_0_0_takes ? 5'h1c"),),
+        r"cycle \d+: I4: ACT \d+: 29 after PACT of the rank",
+        settings=PIM,
+    ),
+    Mutant(
+        "pim: a write does not mind the bursts of results",
+        "pim",
+        (Edit("timers", r"= \| read_bursts\[6:0\];", "= 1'b0;"),),
+        r"cycle \d+: I6: WR \d+: its burst",
+        settings=PIM,
+    ),
+    Mutant(
+        "pim: a header leaves its row in a buffer of memory",
+        "pim",
+        (
+            Edit("controller", r"= mem_row\[2:0\] == i_pim_row;", "= 1'b0;"),
+            Edit("pim_bank", r"does_pact = .*;", "does_pact = i_valid & (command == 4'h8);"),
+        ),
+        r"cycle \d+: I3: HEADER",
+        settings=PIM,
+    ),
+    Mutant(
+        "pim: a GEMV waits a few cycles for the one before it, and no longer",
+        "pim",
+        (
+            Edit(
+                "timers",
+                r"compute_timer_wanted = (.*);",
+                r"compute_timer_wanted = is_gemv ? 7'd4 : \1;",
+            ),
+        ),
+        r"cycle \d+: I4: GEMV \d+: a GEMV streams",
+        settings=PIM,
+    ),
+    Mutant(
+        "pim: a group does not mind how long memory waits",
+        "pim",
+        (Edit("controller", r"= age \+ until_memory;", "= 0;"),),
+        r"cycle \d+: I14: (RD|WR) \d+: waited",
+        settings=ONE_BUFFER,
+    ),
+    Mutant(
+        "pim: a GEMV that streams takes the vector that is copied meanwhile",
+        "pim",
+        (Edit("pim_dual", r"= vector_used \? ", "= vector_newest ? "),),
+        r"cycle \d+: I11: GEMV \d+: the results",
+        settings=PIM,
     ),
     Mutant(
         "processor: a table has steps and no lines",

@@ -33,10 +33,14 @@ TWO_RANKS = PimConfig.from_settings(
         "banks": 2,
         "hold_act": False,
         "max_wait": 2000,
+        "gbuf_depth": 2,
         "timing.t_wr": 17,
+        "timing.row_transfers": 4,
     }
 )
-CONFIGS = [DUAL, SINGLE, TWO_RANKS]
+BFLOAT = PimConfig.from_settings({**SMALL, "element": "bf16"})
+HALF = PimConfig.from_settings({**SMALL, "element": "fp16", "dual": False, "lanes": 3})
+CONFIGS = [DUAL, SINGLE, TWO_RANKS, BFLOAT, HALF]
 
 
 def outcome(config: PimConfig, trace: list[Request], folder: Path) -> Outcome:
@@ -108,12 +112,13 @@ def test_table_of_cycles(capsys: pytest.CaptureFixture[str]) -> None:
     assert "size: 'S5' is not one of S4, S16, F32" in capsys.readouterr().err
 
 
-CHOICES: list[dict[str, int | bool]] = [
+CHOICES: list[dict[str, int | bool | str]] = [
     {"dual": True, "hold_act": False, "ranks": 2, "timing.t_refi": 0},
     {"dual": True, "hold_act": False, "ranks": 2, "groups": 2, "max_wait": 1},
     {"dual": True, "ranks": 3, "banks": 1, "groups": 3, "queue": 2, "refresh_all": True},
     {"dual": True, "banks": 1, "lanes": 1, "bank_rows": 2, "columns": 2},
     {"dual": False, "ranks": 2, "groups": 2, "banks": 1, "timing.t_refi": 0},
+    {"dual": True, "gbuf_depth": 2, "max_wait": 1500, "element": "fp16"},
     {"dual": False, "banks": 3, "timing.t_ccd_l": 3, "timing.t_ccd_s": 3, "steps": 62},
 ]
 
@@ -131,5 +136,7 @@ def test_bad_configs() -> None:
         PimConfig.from_settings({**SMALL, "columns": 7})
     with pytest.raises(ValueError, match=r"^cwl: 4 is less than burst \+ t_rtrs - 1$"):
         PimConfig.from_settings({"timing.cwl": 4, "timing.burst": 8})
+    with pytest.raises(ValueError, match=r"^cl: 7 does not cover the 7 cycles of the GEMV unit$"):
+        PimConfig.from_settings({"element": "bf16", "timing.cl": 7})
     with pytest.raises(ValueError, match=r"^fill: 2 steps are shorter than burst \+ t_rtrs$"):
         PimConfig.from_settings({"timing.fill": 2, "timing.t_rtrs": 3})

@@ -27,16 +27,22 @@ POLICIES = [
     Policy(refresh_all=True, max_wait=2000),
     Policy(hold_act=False, max_wait=2000, pre_all=True, gbuf_depth=2),
 ]
+DEFAULT = Timing()
 TWO_RANKS = replace(SMALL, ranks=2, groups=2)
 
 
 def watched(
-    org: Organisation, policy: Policy, trace: list[Request], cells: dict[tuple[int, int], Row]
+    org: Organisation,
+    policy: Policy,
+    trace: list[Request],
+    cells: dict[tuple[int, int], Row],
+    timing: Timing = DEFAULT,
+    element: str = "int8",
 ) -> Checker:
-    check(trace, org, Timing(), policy)
-    model = DataModel(org, policy, cells)
-    checker = Checker(org, Timing(), policy, trace, cells)
-    for event in simulate(org, Timing(), policy, trace).events:
+    check(trace, org, timing, policy)
+    model = DataModel(org, policy, cells, element)
+    checker = Checker(org, timing, policy, trace, cells, element)
+    for event in simulate(org, timing, policy, trace).events:
         checker.observe(event, model.observe(event))
     assert checker.finish(model.contents()) == []
     return checker
@@ -51,6 +57,23 @@ def test_random_traces(org: Organisation) -> None:
     assert len(first.results) > 30
     for other in others:
         assert same_results(first, other) == []
+
+
+@pytest.mark.parametrize("timing", [Timing(t_refi=1300), Timing(t_refi=1300, row_transfers=4)])
+def test_a_copy_under_a_header(timing: Timing) -> None:
+    """With two vectors: refresh soon after a GWRITE, and a GEMV that streams longer than one."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        cells, trace = random_cells(rng, SMALL, 6), random_trace(rng, SMALL, 6, 1500, 0.4)
+        watched(SMALL, Policy(gbuf_depth=2), trace, cells, timing)
+
+
+def test_floats() -> None:
+    org = replace(SMALL, element_bytes=2, lanes=8)
+    rng = np.random.default_rng(4)
+    cells, trace = random_cells(rng, org, 6, "bf16"), random_trace(rng, org, 6, 500)
+    one, two = (watched(org, p, trace, cells, element="bf16") for p in (POLICIES[0], POLICIES[4]))
+    assert same_results(one, two) == []
 
 
 def broken(
@@ -182,6 +205,19 @@ def after(*changes: Callable[[list[Event]], list[Event]]) -> Callable[[list[Even
         return sorted(events, key=lambda e: e.cycle)
 
     return change
+
+
+def test_two_copies_under_a_stream() -> None:
+    """The second would go to the vector that the GEMV uses."""
+    timing, policy = replace(NO_REFRESH, row_transfers=2), Policy(gbuf_depth=2)
+    group = [Request(Op.HEADER, row=1, k=4, gemvs=1), Request(Op.GEMV, k=4)]
+    trace = ordered([Request(Op.GWRITE), *group, Request(Op.GWRITE), Request(Op.GWRITE)])
+    run = simulate(SMALL, timing, policy, trace)
+    (gemv,) = run.cycles_of(Command.GEMV)
+    _, second, third = run.cycles_of(Command.GWRITE)
+    assert second < gemv + timing.stream(4) == third
+    early = edited(Command.GWRITE, 2, cycle=third - 1)
+    assert broken(early, policy, timing, trace, timing) == {"I12"}
 
 
 def other_data(wrong: Command, data: int | Elements) -> set[str]:
