@@ -18,7 +18,7 @@ from scripts.ppa.curve import Measurement, Options, measure
 from scripts.ppa.equivalence import prove
 from scripts.ppa.errors import FlowError
 from scripts.ppa.flat import read_modules
-from scripts.ppa.gatesim import simulate_netlist
+from scripts.ppa.gatesim import REQUESTS, simulate_netlist
 from scripts.ppa.library import Library, find_library, nangate45
 from scripts.ppa.netlist import Netlist
 from scripts.ppa.operands import Operands
@@ -72,11 +72,15 @@ def results(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 
 def netlist_of(
-    name: str, folder: Path, timer: str | None = None, library: Library | None = None
+    name: str,
+    folder: Path,
+    timer: str | None = None,
+    library: Library | None = None,
+    settings: dict[str, int] | None = None,
 ) -> Netlist:
     """Map a small instance of a design for speed, by the first recipe."""
     design = DESIGNS[name]
-    emission = emit(design.component, config_of(design, **SMALL))
+    emission = emit(design.component, config_of(design, **(settings or SMALL)))
     pool = Pool(emission, library or nangate45(), False, choose_timer(timer))
     pool.add(pool.recipes[:1], [TIGHT])
     return pool.assemble(pool.choose(1.0), 1.0, folder)
@@ -114,6 +118,7 @@ def test_every_design(name: str) -> None:
     )
     assert step.result == "not proved: no proof method" if unproved else step.proved
     assert found.path and all(step.cell for step in found.path)
+    assert sum(module.area_um2 for module in found.modules) == pytest.approx(record.area_um2)
     again = measure(design, config_of(design, **settings), nangate45(), options)
     assert again == found
     assert Measurement.from_json(json.loads(json.dumps(found.to_json()))) == found
@@ -132,6 +137,24 @@ def test_processors(name: str, tmp_path: Path) -> None:
     work = workload(design, config, modules, Operands("uniform"))
     assert "one GLU block" in work.description and work.operations < work.cycles
     assert all(vectors.cycles > work.cycles for vectors in work.vectors.values())
+
+
+def test_a_pim_channel(tmp_path: Path) -> None:
+    """By one recipe; its netlist runs a trace as the model has it."""
+    settings = {"bank_rows": 4, "steps": 2, "lanes": 1, "columns": 2, "banks": 2, "queue": 2}
+    design = DESIGNS["pim"]
+    config = config_of(design, **settings)
+    netlist = netlist_of("pim", tmp_path, settings=settings)
+    outcome = simulate_netlist(design, config, netlist, tmp_path / "bench")
+    assert outcome.result["commands"] > REQUESTS
+    step, mapping = prove(design, config, netlist)
+    assert step.result == "not proved: no proof method" and mapping.proved
+
+
+def test_power_of_a_pim_channel(capsys: Capture) -> None:
+    assert main(["ppa", "pim", "--period", "2"]) == 2
+    error = "rtloom: power: that of a PIM channel is not measured; see --no-power"
+    assert capsys.readouterr().err.splitlines() == [error]
 
 
 def test_json_of_a_curve(capsys: Capture) -> None:

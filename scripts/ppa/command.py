@@ -98,6 +98,13 @@ def show(measurement: Measurement) -> None:
         facts.append(["netlist in the bench", measurement.gates])
     print_table(None, facts)
     print()
+    modules = [
+        [m.module, m.instances, f"{m.area_um2:.0f}", f"{m.area_um2 / first.area_um2:.1%}"]
+        for m in measurement.modules
+        if first.area_um2
+    ]
+    print_table(["module", "instances", "um2 of all", "share"], modules, "own cells, first target")
+    print()
     steps = [[s.cell, s.instance, s.net, f"{s.arrival_ns:.3f}"] for s in measurement.path]
     title = f"critical path at {first.min_period_ns} ns, first target"
     print_table(["cell", "instance", "net", "arrival ns"], steps, title)

@@ -70,6 +70,25 @@ class Options:
 
 
 @dataclass(frozen=True)
+class ModuleArea:
+    """A module's own cells, without those of its children.
+
+    Attributes
+    ----------
+    module
+        Its name.
+    instances
+        How many there are in the design.
+    area_um2
+        Of all of them.
+    """
+
+    module: str
+    instances: int
+    area_um2: float
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What was measured of a design.
 
@@ -79,6 +98,8 @@ class Measurement:
         One a target period, in their order.
     path
         Critical path of the first record's netlist.
+    modules
+        Of the first record's netlist, the largest first.
     netlists
         Files of the records' netlists.
     proofs
@@ -89,6 +110,7 @@ class Measurement:
 
     records: list[Record]
     path: list[PathStep]
+    modules: list[ModuleArea]
     netlists: list[str]
     proofs: list[Proof]
     gates: str | None
@@ -98,6 +120,7 @@ class Measurement:
         return asdict(self.records[0]) | {
             "curve": [asdict(record) for record in self.records],
             "critical_path": [asdict(step) for step in self.path],
+            "modules": [asdict(module) for module in self.modules],
             "netlists": self.netlists,
             "proofs": [proof.to_json() for proof in self.proofs],
             "gate_level_simulation": self.gates,
@@ -109,6 +132,7 @@ class Measurement:
         return cls(
             [Record(**record) for record in data["curve"]],
             [PathStep(**step) for step in data["critical_path"]],
+            [ModuleArea(**module) for module in data["modules"]],
             data["netlists"],
             [Proof(**proof) for proof in data["proofs"]],
             data["gate_level_simulation"],
@@ -121,7 +145,7 @@ def place_of(emission: Emission, library: Library, design: Design, options: Opti
     Raises
     ------
     ValueError
-        When an option is out of range, or the design is a PIM channel.
+        When an option is out of range, or the power of a PIM channel is asked for.
     MissingTool
         When a tool is insisted on and absent.
     """
@@ -157,18 +181,15 @@ def measure(
     Raises
     ------
     ValueError
-        When an option is out of range, or the design is a PIM channel.
+        When an option is out of range, or the power of a PIM channel is asked for.
     FlowError
         When a netlist does not do what the RTL does.
     MissingTool
         When a tool is insisted on and absent.
     """
     options = options or Options()
-    if design.kind is Kind.PIM_CHANNEL:
-        raise ValueError(
-            f"design: {design.name!r} is a {design.kind.value}, most of which is memory; its units "
-            "can be measured"
-        )
+    if design.kind is Kind.PIM_CHANNEL and options.power:
+        raise ValueError(f"power: that of a {design.kind.value} is not measured; see --no-power")
     emission = emit(design.component, config)
     kept = place_of(emission, library, design, options)
     known = kept_measurement(kept)
@@ -206,12 +227,22 @@ def measure(
             for n in netlists
         ],
         timings[_key(netlists[0])].path,
+        _modules(netlists[0]),
         [str(_key(netlist)) for netlist in netlists],
         proofs,
         gates,
     )
     keep_measurement(kept, measurement)
     return measurement
+
+
+def _modules(netlist: Netlist) -> list[ModuleArea]:
+    found = [
+        ModuleArea(name, module.count, round(module.area_um2 * module.count, 3))
+        for name, module in netlist.modules.items()
+        if module.area_um2
+    ]
+    return sorted(found, key=lambda module: -module.area_um2)
 
 
 def _key(netlist: Netlist) -> Path:

@@ -17,6 +17,7 @@ from typing import Any
 from hw.catalog import Design, Kind
 from hw.emit import emit
 from hw.matmul_free_isa import MatmulFreeConfig
+from hw.pim_config import PimConfig
 from hw.stream_unit import StreamUnit
 from hw.ternary_matrix import TernaryCell
 from hw.yosys import run_yosys
@@ -25,6 +26,7 @@ from pe.bit_weight import StepSection
 from pe.coded import CodedStep
 from pe.config import Config
 from pe.element import PeConfig
+from pe.gemv_unit import GemvUnit
 from pe.mac import MultiplyAdd
 from pe.processing_element import ProcessingElement
 from pe.unit import Unit
@@ -94,7 +96,7 @@ def prove(
     Of a stream unit there is no proof of the RTL, and none of its netlist where it has memories.
     The unit of an engine or a core is the accumulation step in its cells. In a netlist it is part
     of the cells, which are compared: they are modules of a netlist that is not flat. Of a
-    processor too the cells are compared.
+    processor too the cells are compared, and of a PIM channel its GEMV units.
 
     Parameters
     ----------
@@ -112,6 +114,11 @@ def prove(
         unit = TernaryCell(config.pe)
         subject = _Subject(unit, unit.name, emit(design.component, config).verilog)
         proofs = [Proof(name, "programs in simulation", "not proved: no proof method", 0.0)]
+    elif isinstance(config, PimConfig):
+        name = f"{config.name}: RTL = specification"
+        unit = GemvUnit(config.unit)
+        subject = _Subject(unit, unit.name, emit(design.component, config).verilog)
+        proofs = [Proof(name, "traces in simulation", "not proved: no proof method", 0.0)]
     else:
         pe = _pe(config)
         proofs = [_step(pe, seconds)]

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.pim_random import random_trace
+from golden.pim_trace import write_trace
 from hw.catalog import Design, Kind
 from hw.emit import Emission, emit, write_atomically
 from hw.matmul_free_isa import MatmulFreeConfig
+from hw.pim_config import PimConfig
 from pe.config import Config
 from scripts.ppa.models import cell_models
 from scripts.ppa.netlist import Netlist
 from scripts.ppa.operands import Operands, operand_fields
 from scripts.ppa.workload import fits
 from sim.blocks import random_blocks
+from sim.pim_setup import organisation_of
 from sim.runner import Simulator, build
 from sim.simulate import (
     Outcome,
@@ -24,11 +28,15 @@ from sim.simulate import (
     run_operands,
     run_products,
     run_programs,
+    run_trace,
 )
 
 BEATS = 2000
 STALL = 0.3
 """Of a stream unit: beats, and how likely a stream pauses."""
+
+ROWS, REQUESTS = 5, 200
+"""Of a PIM channel: rows of a bank that are used, and requests."""
 
 _MODULE = re.compile(r"^module (\S+?) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
 
@@ -39,8 +47,8 @@ def simulate_netlist(
     """Run a mapped netlist in the bench of its design: bit-exact, and cycle-exact.
 
     A function unit and a processor get what their RTL gets in ``rtloom sim``, a stream unit random
-    beats with pauses; an engine or a core two products of random matrices, the second one with
-    partial tiles.
+    beats with pauses, a PIM channel a random trace; an engine or a core two products of random
+    matrices, the second one with partial tiles.
 
     Raises
     ------
@@ -62,6 +70,13 @@ def simulate_netlist(
         simulator = _build(emission, netlist, list(operand_memories(design, config)), workdir)
         images = random_blocks(config, seed)
         return run_programs(design, config, images, workdir, seed, simulator=simulator)
+    if isinstance(config, PimConfig):
+        emission = emit(design.component, config)
+        simulator = _build(emission, netlist, list(operand_memories(design, config)), workdir)
+        rows = min(ROWS, config.bank_rows)
+        rng = np.random.default_rng(seed)
+        trace = write_trace(random_trace(rng, organisation_of(config), rows, REQUESTS, 0.3))
+        return run_trace(design, config, trace, workdir, seed, simulator=simulator)
     component = design.component(config)
     engine = getattr(component, "engine", component)
     rows, cols = min(16, engine.tile_m), engine.tile_n
@@ -100,6 +115,8 @@ def product_sizes(outcome: Outcome) -> str:
     """Return what a gate-level simulation ran, for a report."""
     if "sets" in outcome.result:
         return f"{outcome.result['sets']} operand sets"
+    if "commands" in outcome.result:
+        return f"{outcome.result['commands']} commands"
     if "given" in outcome.result:
         return f"{sum(outcome.result['given'].values())} beats"
     sizes = [f"{p['m']} x {p['k']} x {p['n']}" for p in outcome.result["products"]]
