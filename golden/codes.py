@@ -9,6 +9,7 @@ format        bits    integer
 ``integer``   2..16   the element itself
 ``ternary``   2       0, 1, 0, -1 for codes 0 to 3: bit 0 not zero, bit 1 negative
 ``pot``       2..5    top bit the sign, the others e: 2**(e - 1), or 0 for e = 0
+``fp16``      16      2**24 times the FP16 number; 0 for infinity and NaN
 ``e2m1``      4       twice the FP4 number: 0, 1, 2, 3, 4, 6, 8, 12, the top bit the sign
 ============  ======  =========================================================================
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from golden.formats import decoded
 
 TERNARY = (0, 1, 0, -1)
-WIDTHS = {"ternary": range(2, 3), "pot": range(2, 6), "e2m1": range(4, 5)}
+WIDTHS = {"ternary": range(2, 3), "pot": range(2, 6), "e2m1": range(4, 5), "fp16": range(16, 17)}
 
 
 def numbers(codes: NDArray[np.int64], form: str, width: int) -> NDArray[np.int64]:
@@ -52,4 +53,5 @@ def numbers(codes: NDArray[np.int64], form: str, width: int) -> NDArray[np.int64
         ternary: NDArray[np.int64] = np.array(TERNARY, np.int64)[bits]
         return ternary
     parts = decoded(bits, format=f"pot{width}" if form == "pot" else form)
-    return parts["significand"] << parts["shift"]
+    finite = 1 - (parts["nan"] | parts["infinite"])
+    return finite * parts["significand"] << parts["shift"]

@@ -8,6 +8,7 @@ format          scale and code
 ``integer``     the largest magnitude becomes the largest integer; nearest, ties to even
 ``ternary``     the mean magnitude of the matrix is 1; nearest, clamped to -1 and 1
 ``pot``         the largest magnitude becomes the largest power of two; nearest by value
+``fp16``        the number itself, in units of 2**-24, halved until the row or column is finite
 ``e2m1``        the largest magnitude becomes 6; nearest, ties to even
 ==============  ===============================================================================
 
@@ -27,6 +28,8 @@ from golden.codes import numbers
 from golden.formats import decode, encode
 from golden.gemm import check_integer, integer_range, wrap
 from golden.group import MODES
+
+_LARGEST_HALF = 65504.0
 
 SMALLEST_SCALE = 1e-30
 """Of a vector of zeros."""
@@ -75,6 +78,10 @@ def quantized(matrix: ArrayLike, form: str, width: int, axis: int) -> Quantized:
         return Quantized(np.clip(np.rint(array / scale), -1, 1).astype(np.int64), scale)
     peak = np.maximum(np.abs(array).max(axis=axis, keepdims=True), SMALLEST_SCALE)
     scales = peak / ends.max()
+    if form == "fp16":
+        halvings = np.maximum(np.ceil(np.log2(peak / _LARGEST_HALF)), 0)
+        codes = encode(array / 2.0**halvings, form)
+        return Quantized(wrap(codes, width, True), 2.0 ** (halvings - 24))
     if form == "integer":
         scales = peak / integer_range(width, True)[1]
         return Quantized(np.rint(array / scales).astype(np.int64), scales)

@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""PEs without a multiplier: operands are codes, and a product is a row that is added or subtracted.
+"""PEs whose operands are codes: a product is a row that is added or subtracted.
 
 ternary
     B is 0, 1 or -1: A is added, subtracted or left out.
@@ -7,6 +7,8 @@ shift
     B is a signed power of two: A is shifted.
 fp4
     Both are FP4 E2M1 numbers, on a grid of halves: a product is one of few magnitudes.
+w4a16
+    A is FP16, B a small integer: the significand times B is shifted by the exponent.
 
 A row of a product of sign s is ``magnitude ^ s``, and s itself is the carry into the adder, so that
 nothing is negated by an adder of its own.
@@ -17,18 +19,19 @@ Microscaling Formats 1.0. Exact integer sums, and the forms of the codes, are ou
 
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from pe.adders import SKLANSKY, add
 from pe.config import same_as
 from pe.element import INTEGER, Ends, PeConfig
+from pe.fp16_product import GREATEST, LARGEST_SHIFT, fp16_product
 from pe.heap import BitHeap
 from pe.primitives import Placed, Primitive, Scope
 from pe.share import share
 from pe.unit import Unit
 
-TERNARY, POWER_OF_TWO, E2M1 = "ternary", "pot", "e2m1"
+TERNARY, POWER_OF_TWO, E2M1, HALF = "ternary", "pot", "e2m1", "fp16"
 
 E2M1_GREATEST = 12
 """Twice the greatest FP4 E2M1 number."""
@@ -71,7 +74,7 @@ class CodedConfig(PeConfig):
 
     @property
     def b_shape(self) -> Shape:
-        return unsigned(self.width_b)
+        return unsigned(self.width_b) if self.is_coded("b") else super().b_shape
 
     @property
     def primitives(self) -> tuple[Placed, ...]:
@@ -172,6 +175,31 @@ class Fp4Config(CodedConfig):
         m.d.comb += magnitude.eq((number_a * number_b) << (shift_a + shift_b))
         row = Cat(magnitude, Const(0, 1)) ^ negative.replicate(9)
         return Row(row.as_signed(), negative)
+
+
+class W4A16Config(CodedConfig):
+    """A is FP16, B an integer of few bits; sums count 2**-24 and are exact.
+
+    Infinite and NaN elements of A count as zero.
+    """
+
+    kind = "w4a16"
+    allowed_widths = (range(16, 17), range(2, 9))
+    format_a = HALF
+
+    width_a: int = same_as(PeConfig, "width_a", default=16)
+    width_b: int = same_as(PeConfig, "width_b", default=4)
+    width_acc: int = same_as(PeConfig, "width_acc", default=51)
+
+    @classmethod
+    def ends_a(cls, _shape: Shape, /) -> Ends:
+        return -GREATEST, GREATEST
+
+    def row(self, m: Module, a: Value, b: Value) -> Row:
+        product = fp16_product(m, a, b, self.signed_b)
+        row = Signal(signed(len(product.value) + LARGEST_SHIFT), name="row")
+        m.d.comb += row.eq(product.value << product.shift)
+        return Row(row, Const(0, 1))
 
 
 def _significand(code: Value) -> tuple[Value, Value]:

@@ -14,7 +14,7 @@ from pe.bit_weight import (
     Opt1Config,
     Opt2Config,
 )
-from pe.coded import Fp4Config, ShiftConfig, TernaryConfig
+from pe.coded import Fp4Config, ShiftConfig, TernaryConfig, W4A16Config
 from pe.config import Config, choice, flag, integer, same_as
 from pe.element import Ends, PeConfig
 from pe.heap import DADDA, THREE_TWO
@@ -32,6 +32,7 @@ PES: dict[str, type[PeConfig]] = {
         TernaryConfig,
         ShiftConfig,
         Fp4Config,
+        W4A16Config,
     )
 }
 

@@ -18,28 +18,22 @@ from typing import NamedTuple
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
-from pe.adders import SKLANSKY, add
 from pe.config import Config, choice, integer
 from pe.element import extremes, sum_bits
 from pe.encoders import (
     BITS,
     ENT,
     BoothDigit,
-    booth_digits,
     ent_decode,
     ent_digits,
-    multiple,
 )
 from pe.float_add import IEEE_FLOATS, FloatAdder, FloatAdderConfig
 from pe.formats import FLOATS
-from pe.heap import BitHeap
+from pe.fp16_product import FP16, GREATEST, LARGEST_SHIFT, fp16_product
 from pe.share import place
 from pe.unit import Unit
 
 WEIGHT_BITS = 4
-_FP16 = FLOATS["fp16"]
-_LARGEST_SHIFT = _FP16.largest_shift - 1
-"""Of a finite number."""
 
 
 class ExactW4A16Config(Config):
@@ -50,8 +44,7 @@ class ExactW4A16Config(Config):
     @property
     def width_acc(self) -> int:
         """Bits of the accumulator."""
-        largest = ((1 << (_FP16.mantissa + 1)) - 1) << _LARGEST_SHIFT
-        return sum_bits(self.k_max, (-largest, largest), extremes(WEIGHT_BITS, True))
+        return sum_bits(self.k_max, (-GREATEST, GREATEST), extremes(WEIGHT_BITS, True))
 
     @property
     def name(self) -> str:
@@ -139,7 +132,7 @@ class ExactW4A16Pe(Unit):
         super().__init__(
             config,
             {
-                "a": In(unsigned(_FP16.width)),
+                "a": In(unsigned(FP16.width)),
                 "b": In(signed(WEIGHT_BITS)),
                 **dict.fromkeys(("clear", "last", "i_valid"), In(1)),
                 "sum": Out(signed(config.width_acc)),
@@ -151,48 +144,27 @@ class ExactW4A16Pe(Unit):
         m = Module()
         line = _line(m, self.clear, self.last, self.i_valid, self.latency)
         # Without operands the sum takes in a product of zero, and so needs no enable.
-        a = Signal(_FP16.width, name="a_reg")
+        a = Signal(FP16.width, name="a_reg")
         b = Signal(WEIGHT_BITS, name="b_reg", reset_less=True)
-        field = a[_FP16.mantissa : -1]
-        normal, nonfinite = Signal(), Signal()
-        magnitude = Signal(_FP16.mantissa + 1)
-        m.d.comb += [
-            normal.eq(field.any()),
-            nonfinite.eq(field.all()),
-            magnitude.eq(Mux(nonfinite, 0, Cat(a[: _FP16.mantissa], normal))),
-        ]
-        product = Signal(signed(len(magnitude) + WEIGHT_BITS), name="product_reg", reset_less=True)
-        shift = Signal(_FP16.exponent, name="shift_reg", reset_less=True)
+        found = fp16_product(m, a, b)
+        product = Signal(found.value.shape(), name="product_reg", reset_less=True)
+        shift = Signal(FP16.exponent, name="shift_reg", reset_less=True)
         special = Signal(name="nonfinite_reg", reset_less=True)
-        shifted = Signal(signed(len(product) + _LARGEST_SHIFT))
+        shifted = Signal(signed(len(product) + LARGEST_SHIFT))
         running = Signal(signed(self.config.width_acc), name="sum_reg", reset_less=True)
         nan = Signal(name="nan_reg", reset_less=True)
         m.d.comb += [shifted.eq(product << shift), self.sum.eq(running), self.nan.eq(nan)]
         m.d.sync += [
             a.eq(Mux(self.i_valid, self.a, 0)),
             b.eq(self.b),
-            product.eq(_product(m, magnitude, a[-1], b, len(product))),
-            shift.eq(field - normal),
-            special.eq(nonfinite),
+            product.eq(found.value),
+            shift.eq(found.shift),
+            special.eq(found.nonfinite),
             running.eq(Mux(line.clear, 0, running) + shifted),
             nan.eq(nan & ~line.clear | special),
         ]
         m.d.comb += [self.o_last.eq(line.o_last), self.o_valid.eq(line.o_valid)]
         return m
-
-
-def _product(m: Module, magnitude: Value, sign: Value, b: Value, width: int) -> Value:
-    """Place the product of a number in sign and magnitude and a weight."""
-    heap = BitHeap(width)
-    for i, digit in enumerate(booth_digits(b, True)):
-        # The sign of the number is that of each digit.
-        flipped = Signal(name=f"negative_{i}")
-        m.d.comb += flipped.eq(digit.negative ^ sign)
-        own = digit._replace(negative=flipped)
-        heap.add(multiple(m, f"multiple_{i}", own, magnitude, False), 2 * i)
-        heap.add_bit(flipped, 2 * i)
-    heap.reduce(m)
-    return add(m, SKLANSKY, *heap.rows())
 
 
 class FloatW4A16Pe(Unit):

@@ -35,6 +35,7 @@ in the Bit-weight Dimension of MACs*, HPCA 2025 (arXiv 2503.06342).
 | `ternary` | B is -1, 0 or 1: A is added, subtracted or left out |
 | `shift` | B is a signed power of two: A is shifted |
 | `fp4` | A and B are FP4 E2M1 numbers, sums exact |
+| `w4a16` | A is FP16, B an integer of 4 bits, sums exact |
 | `ternary_look_up` | as ternary, several products at once, looked up (arXiv 2504.16266) |
 | `opt3` | a non-zero digit of B a cycle, the time depends on the operands; an encoder in each PE |
 | `opt4c` | as OPT3, the encoder shared by a column of PEs |

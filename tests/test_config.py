@@ -109,7 +109,10 @@ def test_nearest() -> None:
 
 APPLIES_WITH = {"ulps": {"offset": "ulps"}}
 """Settings without which a parameter is refused."""
-NEEDED = {"ternary_look_up": {"lanes": 4, "rows": 4, "cols": 4}}
+NEEDED = {
+    "ternary_look_up": {"lanes": 4, "rows": 4, "cols": 4},
+    "w4a16": {"width_acc": 62},
+}
 """Settings without which a PE is refused; they are as they are."""
 
 

@@ -76,7 +76,7 @@ PE_CASES = [
         for name, pe in BROADCAST_PES.items()
         for operands in [
             (7, 5, False, False)
-            if pe.format_b == INTEGER
+            if pe.format_a == pe.format_b == INTEGER
             else (pe().width_a, pe().width_b, True, True)
         ]
     ),

@@ -210,6 +210,7 @@ STEPS: list[tuple[str, dict[str, str | int]]] = [
     ("cube", {"pe": "shift", "width_b": 3, "lanes": 4}),
     ("adder_tree", {"pe": "ternary", "lanes": 4}),
     ("cube", {"pe": "fp4", "lanes": 4}),
+    ("systolic_ws", {"pe": "w4a16"}),
     ("systolic", {"pe": "opt1", "width_a": 16, "width_b": 16, "k_max": 16, "width_acc": 40}),
 ]
 

@@ -75,6 +75,7 @@ def test_mixed_widths(name: str, tmp_path: Path) -> None:
         {"pe": "ternary", "terms": 4},
         {"pe": "shift", "width_b": 4, "signed_a": False},
         {"pe": "fp4", "terms": 2},
+        {"pe": "w4a16", "width_acc": 51, "width_b": 5, "signed_b": False},
     ],
     ids=lambda settings: "-".join(map(str, settings.values())),
 )

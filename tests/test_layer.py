@@ -41,13 +41,13 @@ def files(tmp_path: Path) -> Path:
 
 
 def test_demo_network(capsys: Capture) -> None:
-    rows = run_json(capsys, "layer", "--pe", "ternary", "--pe", "mac", *SMALL)
+    rows = run_json(capsys, "layer", "--pe", "ternary", "--pe", "mac", "--pe", "w4a16", *SMALL)
     assert [(row["pe"], row["layer"]) for row in rows] == [
-        (pe, f"digits {i}") for pe in ("ternary", "mac") for i in range(3)
+        (pe, f"digits {i}") for pe in ("ternary", "mac", "w4a16") for i in range(3)
     ]
     assert all(row["bit_exact"] and row["energy_pj_per_mac"] is None for row in rows)
-    coarse, fine = (rows[i]["output_error"] for i in (0, 3))
-    assert fine < 0.01 < coarse < 1
+    coarse, fine, four_bits = (rows[i]["output_error"] for i in (0, 3, 6))
+    assert fine < 0.01 < four_bits < 0.1 < coarse < 1
     assert [row["bits_per_weight"] for row in rows[2:4]] == [2 + 32 / 320, 8 + 32 / 64]
 
 

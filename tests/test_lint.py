@@ -86,5 +86,5 @@ def test_function_units(name: str, signed: bool, tmp_path: Path) -> None:
 def test_processing_elements(pe: str, tmp_path: Path) -> None:
     """By itself, one product a step, where there is such a PE; several in an engine."""
     for design in (DESIGNS["pe"], DESIGNS["cube"])[pe not in PES :]:
-        config = config_of(design, pe=pe, rows=2, cols=2)
+        config = config_of(design, pe=pe, rows=2, cols=2, width_acc=60)
         assert warnings(design.component, config, tmp_path) == []

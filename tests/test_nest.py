@@ -56,7 +56,8 @@ def run(nest: Nest, sizes: dict[Dimension, int]) -> dict[Primitive, int]:
 @given(m=extent, k=extent, n=extent)
 def test_counts_are_those_of_loops_that_run(name: str, pe: str, m: int, k: int, n: int) -> None:
     lanes = min(2, getattr(PES_OF[name][pe], "most_terms", 2))
-    widths = {} if PES_OF[name][pe].format_b != INTEGER else {"width_a": 4, "width_b": 4}
+    integers = PES_OF[name][pe].format_a == PES_OF[name][pe].format_b == INTEGER
+    widths = {"width_a": 4, "width_b": 4} if integers else {}
     nest = engine_of(name, pe=pe, rows=2, cols=3, lanes=lanes, depth=4, **widths).nest
     sizes = {Dimension.M: m, Dimension.K: k, Dimension.N: n}
     assert nest.counts(m, k, n) == run(nest, sizes)

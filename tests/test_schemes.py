@@ -12,7 +12,15 @@ from golden.formats import decode
 from golden.group import MODES, group_matmul
 from golden.schemes import group_quantized, quantized
 
-FORMATS = [("integer", 8), ("integer", 4), ("ternary", 2), ("pot", 5), ("pot", 3), ("e2m1", 4)]
+FORMATS = [
+    ("integer", 8),
+    ("integer", 4),
+    ("ternary", 2),
+    ("pot", 5),
+    ("pot", 3),
+    ("e2m1", 4),
+    ("fp16", 16),
+]
 
 
 @pytest.mark.parametrize(("form", "width"), FORMATS)
@@ -32,13 +40,20 @@ def test_no_code_is_nearer(form: str, width: int, axis: int) -> None:
 
 @pytest.mark.parametrize(("form", "width"), FORMATS)
 def test_the_largest_of_a_vector_keeps_its_magnitude(form: str, width: int) -> None:
-    if form == "ternary":
+    if form in ("ternary", "fp16"):
         return
     matrix = random_generator().normal(size=(9, 7))
     for axis in (0, 1):
         codes, scales = quantized(matrix, form, width, axis)
         real = numbers(codes, form, width) * scales
         assert np.allclose(np.abs(real).max(axis), np.abs(matrix).max(axis))
+
+
+def test_halves_are_the_numbers_themselves() -> None:
+    matrix = np.array([[0.5, 65504.0, -(2.0**-24)], [1.0, 65520.0, 3.0]])
+    codes, scales = quantized(matrix, "fp16", 16, 1)
+    assert scales.tolist() == [[2.0**-24], [2.0**-23]]
+    assert (numbers(codes, "fp16", 16) * scales).tolist() == [matrix[0].tolist(), [1, 65536, 3]]
 
 
 def test_ternary_by_the_mean_magnitude() -> None:
