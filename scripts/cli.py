@@ -409,6 +409,15 @@ def _layer(parser: argparse.ArgumentParser) -> None:
         "may be repeated",
     )
     parser.add_argument(
+        "--aligned",
+        metavar="PLACES",
+        type=int,
+        action="append",
+        default=[],
+        help="FP16 activations aligned to 10 to 14 places by activation_aligner, 4-bit weights; "
+        "may be repeated",
+    )
+    parser.add_argument(
         "--mx",
         metavar="FORMAT",
         action="append",

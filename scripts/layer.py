@@ -22,6 +22,15 @@ from hw.engine import EngineConfig
 from hw.grouped import GroupedConfig
 from pe.config import Config
 from pe.element import INTEGER
+from scripts.aligned_layer import (
+    ALIGNER,
+    PLACES,
+    WEIGHT_BITS,
+    AlignedLayer,
+    aligned_layer,
+    run_aligned,
+    settings_of,
+)
 from scripts.look_up_layer import DESIGN, engine_config, look_up_layer, run_look_up
 from scripts.mx_layer import BLOCK, MxLayer, mx_layer, run_mx
 from scripts.mx_layer import DESIGN as MX_DESIGN
@@ -299,6 +308,38 @@ def run_in_blocks(layers: Sequence[Layer], found: Sequence[MxLayer], seed: int) 
     return rows
 
 
+def align_all(layers: Sequence[Layer], places: int, selection: Selection) -> list[AlignedLayer]:
+    """Quantise layers to FP16 activations and 4-bit weights.
+
+    Raises
+    ------
+    ValueError
+        When a matrix is empty, or holds NaN or infinity, or the engine cannot hold a product; the
+        layer is named.
+    """
+    found = []
+    for layer in layers:
+        found.append(_named(layer, partial(aligned_layer, places)))
+        m, k = layer.activations.shape
+        check_product(selection, m, k, layer.weights.shape[1])
+    return found
+
+
+def run_with_aligners(
+    layers: Sequence[Layer], found: Sequence[AlignedLayer], selection: Selection, seed: int
+) -> list[Row]:
+    """Run layers of aligned FP16 activations on an engine, and return what was found."""
+    config = selection.config
+    assert isinstance(config, EngineConfig)
+    rows = []
+    for layer, aligned in zip(layers, found, strict=True):
+        output, cycles = run_aligned(aligned, selection.design, config, workdir_of(config), seed)
+        name = f"{config.pe} aligned {aligned.aligner.places}"
+        bits = WEIGHT_BITS + SCALE_BITS / len(aligned.weights)
+        rows.append(_row(layer, name, cycles, bits, aligned.real_weights, output))
+    return rows
+
+
 def _row(
     layer: Layer,
     pe: str,
@@ -379,6 +420,16 @@ def run(args: argparse.Namespace) -> int:
         if form not in ELEMENTS:
             raise ValueError(f"mx: {form!r} is not one of {', '.join(ELEMENTS)}")
     blocks = [[_named(layer, partial(mx_layer, form)) for layer in layers] for form in args.mx]
+    for places in args.aligned:
+        if places not in PLACES:
+            raise ValueError(f"aligned: {places} is not in {PLACES[0]}..{PLACES[-1]}")
+    integers = [
+        select(args.design, [*args.settings, *settings_of(places)]) for places in args.aligned
+    ]
+    aligned = [
+        align_all(layers, places, selection)
+        for places, selection in zip(args.aligned, integers, strict=True)
+    ]
     # Bad input is told before anything runs.
     operands = [quantize_all(layers, selection) for selection in selections]
     rows: list[Row] = []
@@ -396,6 +447,15 @@ def run(args: argparse.Namespace) -> int:
         with step(f"running {len(layers)} layers in blocks of {form}"):
             found = run_in_blocks(layers, in_blocks, args.seed)
         energy = _energy(MX_DESIGN, in_blocks[0].config, args.energy)
+        rows += [row | {"energy_pj_per_mac": energy} for row in found]
+    for selection, of_places in zip(integers, aligned, strict=True):
+        with step(f"running {len(layers)} layers behind aligners"):
+            found = run_with_aligners(layers, of_places, selection, args.seed)
+        energy = _energy(selection.design, selection.config, args.energy)
+        each = _energy(ALIGNER, of_places[0].aligner, args.energy)
+        if energy and each:
+            # An aligned activation goes to all columns.
+            energy += each / selection.design.component(selection.config).tile_n
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
     if args.json:
         print_json(rows)

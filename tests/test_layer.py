@@ -11,6 +11,9 @@ from helpers import SEED
 from safetensors.numpy import save_file
 from test_commands import Capture, refused, run_json
 
+from hw.catalog import DESIGNS
+from hw.engine import EngineConfig
+from scripts.aligned_layer import aligned_layer, run_aligned
 from scripts.cli import main
 from scripts.layer import file_layers
 
@@ -38,6 +41,40 @@ def files(tmp_path: Path) -> Path:
         np.save(file, weights["up"])
     (tmp_path / "text.safetensors").write_text("no tensors")
     return tmp_path
+
+
+@pytest.mark.parametrize("places", [10, 14])
+def test_error_of_aligned_activations(tmp_path: Path, places: int) -> None:
+    """At most half a place of the largest exponent of the row, times the sum of the weights."""
+    rng = np.random.default_rng(SEED)
+    activations = rng.normal(size=(7, 20)) * 2.0 ** rng.integers(-12, 12, (7, 20))
+    activations[0], activations[1, 3] = 0, 1e5
+    layer = aligned_layer(places, activations, rng.normal(size=(20, 5)))
+    design = DESIGNS["systolic"]
+    config = design.config.from_settings({"pe": "mix", "width_a": places + 2, "rows": 3, "cols": 4})
+    assert isinstance(config, EngineConfig)
+    found, cycles = run_aligned(layer, design, config, tmp_path, SEED)
+    halves = layer.activations.astype(np.uint16).view(np.float16).astype(np.float64)
+    halves *= layer.activation_scales
+    largest = np.frexp(np.abs(halves).max(axis=1, keepdims=True))[1] - 1
+    half_place = 2.0 ** (largest - places) / 2
+    error = np.abs(found - halves @ layer.real_weights)
+    bound = half_place * np.abs(layer.real_weights).sum(axis=0)
+    assert np.all(error <= bound) and np.any(error > 0.01 * bound)
+    assert cycles > 20 + 3 * 2 * 20
+
+
+def test_aligned_activations(capsys: Capture, files: Path) -> None:
+    argv = ["layer", str(files / "weights.npz"), "--pe", "w4a16", "--rows", "5", *SMALL]
+    exact, coarse, fine = run_json(capsys, *argv, "--aligned", "10", "--aligned", "14")
+    assert [row["pe"] for row in (exact, coarse, fine)] == [
+        "w4a16",
+        "mix aligned 10",
+        "mix aligned 14",
+    ]
+    assert coarse["bit_exact"] and fine["bits_per_weight"] == exact["bits_per_weight"]
+    errors = [abs(row["output_error"] - exact["output_error"]) for row in (coarse, fine)]
+    assert errors[1] < 1e-4 and errors[0] < 1e-2
 
 
 def test_demo_network(capsys: Capture) -> None:
@@ -156,6 +193,7 @@ def test_energy(capsys: Capture, files: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([*PLAIN[:3], "--aligned", "15"], "aligned: 15 is not in 10..14"),
         ([*PLAIN[:3], "--mx", "e4m2"], "mx: 'e4m2' is not one of e4m3, e5m2"),
         ([*PLAIN[:3], "--planes", "9"], "planes: 9 is not in 1..8"),
         (["absent.npz"], "file: {}/absent.npz cannot be read: No such file or directory"),
