@@ -29,7 +29,7 @@ demo: $(STAMP) ## Run a real network on the GEMM core and check every product
 	@$(BIN)/rtloom demo
 
 test: $(STAMP) ## Run the whole suite on all cores
-	@$(BIN)/python -m pytest -n auto -q
+	@$(BIN)/python -m pytest -n auto --dist worksteal -q
 
 lint: $(STAMP) ## Check style, format and types
 	@$(BIN)/ruff check

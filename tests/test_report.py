@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from helpers import config_of
+from helpers import SEED, config_of
 
 from hw.catalog import DESIGNS
 from hw.emit import emit
@@ -76,8 +76,12 @@ def test_page_in_a_browser(page: Path, tmp_path: Path) -> None:
     assert areas[1] != areas[2]
 
 
+FIRST_OF_KIND = {design.kind: design.name for design in reversed(DESIGNS.values())}
+
+
 @pytest.mark.parametrize("name", DESIGNS)
 def test_pictures_of_every_design(name: str, tmp_path: Path) -> None:
+    """A schematic of each; waves of one of each kind, and of others by the seed."""
     design = DESIGNS[name]
     instance = small(Selection(design, config_of(design)))
     emission = emit(design.component, instance.config)
@@ -86,6 +90,9 @@ def test_pictures_of_every_design(name: str, tmp_path: Path) -> None:
     texts = {element.text for element in ElementTree.fromstring(drawn).iter() if element.text}
     ports = {port["name"] for port in emission.description["ports"]} - {"clk", "rst"}
     assert ports <= texts
+    chosen = list(DESIGNS).index(name) % 8 == SEED % 8
+    if not chosen and name not in FIRST_OF_KIND.values():
+        return
     waves = bench_waveform(design, instance.config, tmp_path)
     assert all(port in waves for port in ports)
 
