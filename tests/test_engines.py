@@ -23,6 +23,7 @@ from helpers import (
 )
 
 from golden.codes import numbers
+from hw.broadcast import BroadcastConfig
 from hw.catalog import DESIGNS, Design, Kind
 from hw.engine import EngineConfig, GemmEngine
 from pe.config import Config
@@ -94,7 +95,7 @@ RECTANGULAR = [
     if {"rows", "cols"} <= {*parameters_of(DESIGNS[name].config())} and name != "cube"
 ]
 """Engines of any rows and columns."""
-ALIKE = {"matrix", "adder_tree"}
+ALIKE = {name for name in ENGINES if issubclass(DESIGNS[name].config, BroadcastConfig)} - {"cube"}
 """Engines of the generator of `cube`, which runs every PE; these run some."""
 
 

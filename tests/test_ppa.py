@@ -62,7 +62,7 @@ needs_icarus = pytest.mark.skipif(
 
 Capture = pytest.CaptureFixture[str]
 
-ALL_RECIPES = {"multiply_add", "adder", "systolic", "booth_encoder", "solinas"}
+ALL_RECIPES = {designs(kind)[0].name for kind in (Kind.FUNCTION_UNIT, Kind.GEMM_ENGINE)}
 
 
 @pytest.fixture(autouse=True)
