@@ -12,12 +12,13 @@ _PACT, _GEMV, _COMP, _RDRESULT, _PPRE, _PREA, _PPREA = range(8, 15)
 
 
 class _Buffer:
-    def __init__(self) -> None:
-        self.open, self.row = False, 0
+    def __init__(self, subarray: int) -> None:
+        self.open, self.row, self.subarray = False, 0, subarray
         self.act = self.column = self.pre = 0
 
     def has(self, row: int, now: int) -> bool:
-        return self.row == row and (self.open or self.act > now)
+        same = self.row // self.subarray == row // self.subarray
+        return same and (self.open or self.act > now)
 
     def state(self, now: int) -> list[int]:
         times = [max(0, at - now) for at in (self.act, self.column, self.pre)]
@@ -27,10 +28,10 @@ class _Buffer:
 class _Bank:
     """A bank that knows in which cycle each command may come."""
 
-    def __init__(self, dual: bool, timing: Timing) -> None:
+    def __init__(self, dual: bool, timing: Timing, subarray: int) -> None:
         self.dual, self.t = dual, timing
-        self.mem = _Buffer()
-        self.pim = _Buffer() if dual else self.mem
+        self.mem = _Buffer(subarray)
+        self.pim = _Buffer(subarray) if dual else self.mem
         self.busy = 0
 
     def legal(self, command: int, row: int, now: int) -> bool:
@@ -89,6 +90,7 @@ def bank(
     *,
     dual: bool,
     bank_rows: int,
+    subarray_rows: int,
     timing: Any,
 ) -> dict[str, NDArray[np.int64]]:
     """Time series of a bank's controller that starts with all rows closed.
@@ -97,6 +99,8 @@ def bank(
     ----------
     command, row, i_valid, k
         Integers [t]: commands by their codes, where `i_valid`, one a cycle; `k` with two buffers.
+    subarray_rows
+        Rows that both buffers cannot hold two of; 0 for each its own.
     timing
         Distances, with the names of `golden.pim_timing.Timing`.
 
@@ -107,7 +111,7 @@ def bank(
         changes nothing. Rows beyond `bank_rows` and codes of no command do not count.
     """
     t = Timing(**{name: getattr(timing, name) for name in Timing.__dataclass_fields__})
-    model = _Bank(dual, t)
+    model = _Bank(dual, t, subarray_rows or 1)
     series = []
     lengths = np.zeros_like(command) if k is None else k
     steps = zip(command.tolist(), row.tolist(), lengths.tolist(), i_valid.tolist(), strict=True)

@@ -6,7 +6,7 @@ that came of it, and says which invariant a command breaks. It shares no rule wi
 ====  ==========================================================================================
 I1    a read or write has its row open in the memory buffer, tRCD after the activate
 I2    a GEMV finds the header's row open in every PIM buffer
-I3    no row is in both buffers of a bank
+I3    no row is in both buffers of a bank, and no two of a subarray
 I4    all distances between commands, and the sliding four-activate window, a PIM activate as four
 I5    one command a cycle
 I6    no two bursts overlap on the data bus, and a change of direction takes two cycles
@@ -285,7 +285,7 @@ class Checker:
     def _distinct(self, event: Event) -> bool:
         if not self.policy.dual or event.command not in (C.ACT, C.PACT):
             return True
-        return all(self._mem.get(bank) != row for bank, row in self._pim.items())
+        return not any(self.org.clash(self._mem.get(bank), row) for bank, row in self._pim.items())
 
     def _burst(self, event: Event, start: int, write: bool) -> None:
         while self._bursts and self._bursts[0][0] + 256 < event.cycle:
@@ -350,8 +350,12 @@ class Checker:
             self._snapshot[bank] = self._cells[bank, event.row]
         self._window(event, event.place // self.org.groups, 4)
 
+    def _zone(self, row: int) -> int:
+        """What a row shares with those that clash with it."""
+        return row // (self.org.subarray_rows or 1)
+
     def _is_restored(self, event: Event, bank: int) -> bool:
-        return event.cycle >= self._restoring.get((bank, event.row), 0)
+        return event.cycle >= self._restoring.get((bank, self._zone(event.row)), 0)
 
     def _precharge(self, event: Event, _: object) -> None:
         pim = event.command in (C.PPRE, C.PPREA)
@@ -367,7 +371,7 @@ class Checker:
                     "I8" if event.request < 0 else "I1", event.cycle, f"bank {bank} is closed"
                 )
                 continue
-            self._restoring[bank, side.pop(bank)] = event.cycle + self.timing.t_rp
+            self._restoring[bank, self._zone(side.pop(bank))] = event.cycle + self.timing.t_rp
 
     def _column(self, event: Event, outcome: int | Elements | None) -> None:
         bank, write = event.place, event.command is C.WR
@@ -402,7 +406,8 @@ class Checker:
         self._header, self._header_done, self._step = event, 0, 0
         row = event.row
         if self.policy.dual:
-            self._expect("I3", row not in self._mem.values(), event, "its row is open for memory")
+            clear = not any(self.org.clash(row, other) for other in self._mem.values())
+            self._expect("I3", clear, event, "its row is open for memory")
 
     def _compute(self, event: Event, outcome: int | Elements | None) -> None:
         header = self._header

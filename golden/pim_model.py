@@ -195,7 +195,7 @@ class Channel:
         """
         ready = [self._gwrite - self.timing.t_rcd]
         ready += [b.act for b in self.pim if b.row is None]
-        ready += [b.act for b in self.mem if b.last == row]
+        ready += [b.act for b in self.mem if self.org.clash(b.last, row)]
         ready += [begin + self.timing.t_faw for rank in self._ranks for begin, _ in rank.window]
         return max(0, max(ready) - (t + 1))
 
@@ -212,7 +212,7 @@ class Channel:
     def _step_gwrite(self, index: int, request: Request, t: int) -> bool:
         bank, row = request.bank, request.row
         mem, pim = self.mem[bank], self.pim[bank]
-        if self.policy.dual and pim.row == row:
+        if self.policy.dual and self.org.clash(pim.row, row):
             if pim.pre <= t:
                 self._precharge(t, self.pim, Command.PPRE, bank, index)
                 return True
@@ -247,7 +247,7 @@ class Channel:
         row = request.row
         todo = []
         if self.policy.dual:
-            todo = [b for b in range(self.org.all_banks) if self.mem[b].row == row]
+            todo = [b for b in range(self.org.all_banks) if self.org.clash(self.mem[b].row, row)]
             for bank in todo:
                 if self.mem[bank].pre <= t:
                     self._precharge(t, self.mem, Command.PRE, bank, index)
@@ -315,8 +315,8 @@ class Channel:
         return False
 
     def _restored(self, buffer: Buffer, t: int, row: int) -> bool:
-        """Whether the array has the row, if the buffer was the last to hold it."""
-        return buffer.last != row or buffer.act <= t
+        """Whether the array has the row, if the buffer was the last to hold one that clashes."""
+        return not self.org.clash(buffer.last, row) or buffer.act <= t
 
     def _claimed(self, pim: Request | None) -> int | None:
         """Row that a header claims in all banks: the open group's, or the next one's."""
@@ -386,9 +386,9 @@ class Channel:
             return False
         claimed = self._claimed(pim)
         if self.policy.dual:
-            if claimed == row:
+            if self.org.clash(claimed, row):
                 return False
-            if self.pim[bank].row == row:
+            if self.org.clash(self.pim[bank].row, row):
                 if self.pim[bank].pre <= t:
                     self._precharge(t, self.pim, Command.PPRE, bank, index)
                     return True

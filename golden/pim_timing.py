@@ -27,6 +27,9 @@ class Organisation:
         Multipliers of a bank, which is how many elements a step of a GEMV takes.
     element_bytes
         Bytes of an element: 1 for INT8, 2 for BF16 and FP16.
+    subarray_rows
+        Rows that share sense amplifiers, so that the two buffers of a bank cannot hold two of them
+        at one time; with 0 only one and the same row is in the way.
     """
 
     ranks: int = 2
@@ -37,6 +40,7 @@ class Organisation:
     column_bytes: int = 64
     lanes: int = 16
     element_bytes: int = 2
+    subarray_rows: int = 0
 
     def __post_init__(self) -> None:
         for name, maximum in (("ranks", 4), ("groups", 8), ("banks", 8), ("rows", 1 << 20)):
@@ -78,6 +82,13 @@ class Organisation:
     def steps(self) -> int:
         """Steps that multiply a whole row."""
         return self.elements // self.lanes
+
+    def clash(self, one: int | None, other: int | None) -> bool:
+        """Whether two rows of a bank cannot be open in its two buffers; none is in no one's way."""
+        if one is None or other is None:
+            return False
+        size = self.subarray_rows or 1
+        return one // size == other // size
 
     def group_of(self, bank: int) -> int:
         return bank // self.banks
@@ -193,6 +204,8 @@ class Policy:
         All ranks refresh at one time; otherwise one at a time, evenly spaced.
     max_wait
         Cycles that the head of the memory queue may wait for PIM; 0 for no bound.
+    guard_margin
+        Cycles that a header keeps from a refresh beyond its guard.
     """
 
     dual: bool = True
@@ -201,6 +214,7 @@ class Policy:
     gbuf_depth: int = 1
     refresh_all: bool = False
     max_wait: int = 0
+    guard_margin: int = 0
 
 
 def refresh_interval(org: Organisation, timing: Timing, policy: Policy) -> int:
@@ -218,7 +232,8 @@ def span(org: Organisation, timing: Timing, policy: Policy, k: int, gemvs: int) 
 
 def guard(org: Organisation, timing: Timing, policy: Policy, k: int, gemvs: int) -> int:
     """Cycles that a header must stand before a refresh, so that the rank is closed by then."""
-    return span(org, timing, policy, k, gemvs) + org.banks_of_rank + timing.t_rp - 1
+    closing = org.banks_of_rank + timing.t_rp - 1
+    return span(org, timing, policy, k, gemvs) + closing + policy.guard_margin
 
 
 def longest_guard(org: Organisation, timing: Timing, policy: Policy) -> int:

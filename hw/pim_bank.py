@@ -19,6 +19,7 @@ class _Side:
 
     def __init__(self, name: str, config: PimBankConfig) -> None:
         longest = range(config.timing.longest)
+        self._config = config
         self.open = Signal(name=f"{name}_open_reg")
         self.row = Signal(range(config.bank_rows), name=f"{name}_row_reg")
         self.act = Signal(longest, name=f"{name}_act_timer")
@@ -35,8 +36,9 @@ class _Side:
         return self.open & (self.row == row) & (self.column == 0)
 
     def has(self, row: Value) -> Value:
-        """Whether the buffer holds the row, or is putting it back."""
-        return (self.row == row) & (self.open | (self.act != 0))
+        """Whether the buffer holds the row or one that clashes, or is putting it back."""
+        zone = self._config.zone
+        return (zone(self.row) == zone(row)) & (self.open | (self.act != 0))
 
     def drive(
         self,
@@ -66,10 +68,11 @@ class PimBank(Unit):
     Function unit with state: latency 1, initiation interval 1. A row buffer is closed or open;
     opening, streaming and closing are its timers: `act` runs until an activate may come, `column`
     until a column access, `pre` until a precharge. An illegal command changes nothing and raises
-    `error`: an activate of an open buffer, before its time, or of the row that the other buffer
-    has or is still putting back; a column access or GEMV of a row that is not open or not yet; a
-    GEMV while another streams; a precharge of a closed buffer or before its time; a refresh while
-    anything is open or closing; with two buffers COMP and RDRESULT, with one GEMV and PPRE.
+    `error`: an activate of an open buffer, before its time, or of the row, or one of the subarray,
+    that the other buffer has or is still putting back; a column access or GEMV of a row that is not
+    open or not yet; a GEMV while another streams; a precharge of a closed buffer or before its
+    time; a refresh while anything is open or closing; with two buffers COMP and RDRESULT, with one
+    GEMV and PPRE.
 
     Members
     -------

@@ -1,8 +1,9 @@
 """Parameters of a PIM channel, its commands, and the distances that follow from its timings."""
 
+from amaranth.hdl import Value
 from amaranth.lib import enum
 
-from pe.config import Config, choice, flag, integer, nested
+from pe.config import Config, choice, flag, integer, nested, one_of, same_as
 from pe.gemv_unit import GemvUnitConfig
 
 FORMATS = {"int8": "int", "bf16": "bf16", "fp16": "fp16"}
@@ -116,16 +117,35 @@ class PimTimingConfig(Config):
         return max(self.t_rfc, self.gwrite, self.t_rc, self.write_to_pre, stream, self.t_xact)
 
 
+SUBARRAYS = (0, *(1 << i for i in range(1, 16)))
+
+
 class PimBankConfig(Config):
     """Parameters of a bank's controller."""
 
     dual: bool = flag("two row buffers, one for memory and one for PIM", default=True)
     bank_rows: int = integer("rows of the bank", 2, 1 << 16, default=128)
+    subarray_rows: int = one_of(
+        "rows of which only one is open in either buffer; 0: each by itself", SUBARRAYS, default=0
+    )
     timing: PimTimingConfig = nested("distances", factory=PimTimingConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.subarray_rows >= self.bank_rows:
+            raise ValueError(
+                f"subarray_rows: {self.subarray_rows} is not less than bank_rows={self.bank_rows}"
+            )
 
     @property
     def name(self) -> str:
-        return f"pim_bank_{'dual' if self.dual else 'single'}_{self.bank_rows}{self.timing.slug}"
+        kind = "dual" if self.dual else "single"
+        subarray = f"_sub{self.subarray_rows}" if self.subarray_rows else ""
+        return f"pim_bank_{kind}_{self.bank_rows}{subarray}{self.timing.slug}"
+
+    def zone(self, row: Value) -> Value:
+        """Return what a row shares with those that clash with it."""
+        return row[max(1, self.subarray_rows).bit_length() - 1 :]
 
 
 class PimConfig(Config):
@@ -136,6 +156,7 @@ class PimConfig(Config):
     groups: int = integer("bank groups of a rank", 1, 8, default=1)
     banks: int = integer("banks of a group", 1, 8, default=4)
     bank_rows: int = integer("rows of a bank", 2, 1 << 16, default=128)
+    subarray_rows: int = same_as(PimBankConfig, "subarray_rows", default=0)
     lanes: int = integer("products of a bank in a step", 1, 64, default=16)
     element: str = choice("format of an element", lambda: FORMATS, default="int8")
     steps: int = integer("steps that a row takes", 2, 63, default=32)
@@ -145,11 +166,13 @@ class PimConfig(Config):
     gbuf_depth: int = integer("vectors held, one used while the next is copied", 1, 2, default=1)
     refresh_all: bool = flag("all ranks refresh at one time", default=False)
     max_wait: int = integer("cycles that memory may wait; 0 for no bound", 0, 1 << 16, default=0)
+    guard_margin: int = integer("cycles a header keeps from refresh", 0, 1023, default=0)
     queue: int = integer("requests that each queue holds", 2, 64, default=8)
     timing: PimTimingConfig = nested("distances", factory=PimTimingConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _ = self.bank  # refuses subarrays as large as the bank
         if self.row_bytes % self.columns:
             raise ValueError(
                 f"columns: {self.columns} do not divide a row of {self.row_bytes} bytes"
@@ -177,11 +200,18 @@ class PimConfig(Config):
         element = "" if self.element == "int8" else f"_{self.element}"
         vectors = "" if self.gbuf_depth == 1 else f"_g{self.gbuf_depth}"
         shape = f"{size}{element}_c{self.columns}{vectors}_q{self.queue}"
+        shape += f"_sub{self.subarray_rows}" if self.subarray_rows else ""
+        shape += f"_guard{self.guard_margin}" if self.guard_margin else ""
         return f"pim_{kind}_{shape}{flags}{self.timing.slug}"
 
     @property
     def bank(self) -> PimBankConfig:
-        return PimBankConfig(dual=self.dual, bank_rows=self.bank_rows, timing=self.timing)
+        return PimBankConfig(
+            dual=self.dual,
+            bank_rows=self.bank_rows,
+            subarray_rows=self.subarray_rows,
+            timing=self.timing,
+        )
 
     @property
     def unit(self) -> GemvUnitConfig:

@@ -239,6 +239,11 @@ class PimController(Unit):
         fires = [self._fires[command] for command in commands if command in self._fires]
         return any_of(fires) if fires else Value.cast(0)
 
+    def _clash(self, one: Value, other: Value) -> Value:
+        """Whether two rows cannot be open in the two buffers of a bank."""
+        zone = self.config.bank.zone
+        return zone(one) == zone(other)
+
     def _of(self, name: str, bank: Value) -> Value:
         """One bank's part of a state."""
         value = getattr(self, name)
@@ -296,7 +301,8 @@ class PimController(Unit):
         longest: Value = self._timers.window
         for bank in range(config.all_banks):
             timers = [Mux(self.pim_open[bank], 0, self._acts["pim"][bank])]
-            timers.append(Mux(self.mem_row[bank] == self._pim.row, self._acts["mem"][bank], 0))
+            clashes = self._clash(self.mem_row[bank], self._pim.row)
+            timers.append(Mux(clashes, self._acts["mem"][bank], 0))
             for count in timers:
                 longer = Signal(range(config.timing.longest), name=f"longest_{bank}")
                 m.d.comb += longer.eq(Mux(count > longest, count, longest))
@@ -313,7 +319,7 @@ class PimController(Unit):
         period = named(m, "period", Mux(steps > least, steps, least) + t.t_ccd_l)
         busy = named(m, "busy", self._pim.gemvs * period + (t.t_rcd - t.t_ccd_l + t.t_rtp))
         span = named(m, "span", Mux(busy > t.t_ras, busy, t.t_ras) + config.opening)
-        guard = named(m, "guard", span + config.refresh_tail)
+        guard = named(m, "guard", span + (config.refresh_tail + config.guard_margin))
         return span, guard
 
     def _may_start(
@@ -367,7 +373,7 @@ class PimController(Unit):
         """Bring a row into the memory buffer: the next precharge or activate that takes."""
         restored: Value = Value.cast(1)
         if self.config.dual:
-            restored = (self._of("pim_row", bank) != row) | pick(
+            restored = ~self._clash(self._of("pim_row", bank), row) | pick(
                 [count == 0 for count in self._acts["pim"]], bank
             )
         may_act = pick([count == 0 for count in self._acts["mem"]], bank) & self._of_group(
@@ -381,7 +387,7 @@ class PimController(Unit):
     def _gwrite(self, m: Module, choice: _Choice) -> None:
         bank, row = self._pim.bank, self._pim.row
         if self.config.dual:
-            parked = self._of("pim_open", bank) & (self._of("pim_row", bank) == row)
+            parked = self._of("pim_open", bank) & self._clash(self._of("pim_row", bank), row)
         else:
             parked = Value.cast(0)
         hit = self._of("mem_open", bank) & (self._of("mem_row", bank) == row)
@@ -399,7 +405,7 @@ class PimController(Unit):
         is_open = self._open_on(m, row, "open_on_next")
         banks = range(config.all_banks)
         in_memory = [
-            self.mem_open[b] & (self.mem_row[b] == row) if config.dual else Value.cast(0)
+            self.mem_open[b] & self._clash(self.mem_row[b], row) if config.dual else Value.cast(0)
             for b in banks
         ]
         closing = [self.pim_open[b] & ~is_open[b // config.banks] for b in banks]
@@ -429,7 +435,8 @@ class PimController(Unit):
             for b in config.banks_of(group):
                 may = may & ~self.pim_open[b] & (self._acts["pim"][b] == 0)
                 if config.dual:
-                    may = may & ((self.mem_row[b] != row) | (self._acts["mem"][b] == 0))
+                    clashes = self._clash(self.mem_row[b], row)
+                    may = may & (~clashes | (self._acts["mem"][b] == 0))
             ready.append(may)
         opens, first = first_of(ready)
         banks = range(config.all_banks)
@@ -489,8 +496,8 @@ class PimController(Unit):
         skip = self._of_rank(due, bank) | (copying & (self._pim.bank == bank))
         parked: Value = Value.cast(0)
         if config.dual:
-            skip = skip | (claims & (claimed == row))
-            parked = self._of("pim_open", bank) & (self._of("pim_row", bank) == row)
+            skip = skip | (claims & self._clash(claimed, row))
+            parked = self._of("pim_open", bank) & self._clash(self._of("pim_row", bank), row)
         hit = self._of("mem_open", bank) & (self._of("mem_row", bank) == row)
         may = Mux(
             self._mem.write,

@@ -156,7 +156,7 @@ POLICIES = (
     Policy(hold_act=False),
     Policy(pre_all=True, gbuf_depth=2),
     Policy(refresh_all=True, max_wait=2000),
-    Policy(hold_act=False, max_wait=2000, pre_all=True, gbuf_depth=2),
+    Policy(hold_act=False, max_wait=2000, pre_all=True, gbuf_depth=2, guard_margin=9),
 )
 """Choices that random traces run under."""
 
@@ -169,6 +169,7 @@ def run_random(args: argparse.Namespace) -> int:
         Organisation(ranks=ranks, groups=groups, **shape)
         for ranks, groups in ((1, 1), (1, 2), (2, 2), (2, 4))
     ]
+    organisations.append(replace(organisations[1], subarray_rows=2))
     commands = refreshes = traces = longest = 0
     while commands < args.commands:
         for org in organisations:

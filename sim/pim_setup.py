@@ -7,7 +7,7 @@ from hw.pim_config import PimConfig
 
 def organisation_of(config: PimConfig) -> Organisation:
     """Organisation of a channel."""
-    names = ("ranks", "groups", "banks", "row_bytes", "column_bytes", "lanes")
+    names = ("ranks", "groups", "banks", "row_bytes", "column_bytes", "lanes", "subarray_rows")
     sizes = {name: getattr(config, name) for name in names}
     return Organisation(rows=config.bank_rows, element_bytes=FORMATS[config.element], **sizes)
 
@@ -19,5 +19,5 @@ def timing_of(config: PimConfig) -> Timing:
 
 def policy_of(config: PimConfig) -> Policy:
     """Choices of a channel's controller."""
-    names = ("dual", "pre_all", "hold_act", "refresh_all", "max_wait", "gbuf_depth")
+    names = ("dual", "pre_all", "hold_act", "refresh_all", "max_wait", "gbuf_depth", "guard_margin")
     return Policy(**{name: getattr(config, name) for name in names})

@@ -38,7 +38,9 @@ TWO_RANKS = PimConfig.from_settings(
         "timing.row_transfers": 4,
     }
 )
-BFLOAT = PimConfig.from_settings({**SMALL, "element": "bf16"})
+BFLOAT = PimConfig.from_settings(
+    {**SMALL, "element": "bf16", "subarray_rows": 2, "guard_margin": 3, "timing.t_refi": 1300}
+)
 HALF = PimConfig.from_settings({**SMALL, "element": "fp16", "dual": False, "lanes": 3})
 CONFIGS = [DUAL, SINGLE, TWO_RANKS, BFLOAT, HALF]
 
@@ -136,6 +138,8 @@ def test_bad_configs() -> None:
         PimConfig.from_settings({**SMALL, "columns": 7})
     with pytest.raises(ValueError, match=r"^cwl: 4 is less than burst \+ t_rtrs - 1$"):
         PimConfig.from_settings({"timing.cwl": 4, "timing.burst": 8})
+    with pytest.raises(ValueError, match=r"^subarray_rows: 8 is not less than bank_rows=8$"):
+        PimConfig.from_settings({"bank_rows": 8, "subarray_rows": 8})
     with pytest.raises(ValueError, match=r"^cl: 7 does not cover the 7 cycles of the GEMV unit$"):
         PimConfig.from_settings({"element": "bf16", "timing.cl": 7})
     with pytest.raises(ValueError, match=r"^fill: 2 steps are shorter than burst \+ t_rtrs$"):

@@ -15,7 +15,7 @@ from golden.pim_commands import Command, Event
 from golden.pim_data import DataModel, Elements, Row, encode
 from golden.pim_model import simulate
 from golden.pim_random import random_cells, random_trace
-from golden.pim_timing import Organisation, Policy, Timing
+from golden.pim_timing import Organisation, Policy, Timing, guard
 from golden.pim_trace import Op, Request, check, ordered
 
 POLICIES = [
@@ -25,10 +25,11 @@ POLICIES = [
     Policy(hold_act=False),
     Policy(pre_all=True, gbuf_depth=2),
     Policy(refresh_all=True, max_wait=2000),
-    Policy(hold_act=False, max_wait=2000, pre_all=True, gbuf_depth=2),
+    Policy(hold_act=False, max_wait=2000, pre_all=True, gbuf_depth=2, guard_margin=9),
 ]
 DEFAULT = Timing()
 TWO_RANKS = replace(SMALL, ranks=2, groups=2)
+SUBARRAYS = replace(SMALL, subarray_rows=2)
 
 
 def watched(
@@ -48,7 +49,10 @@ def watched(
     return checker
 
 
-@pytest.mark.parametrize("org", [SMALL, TWO_RANKS], ids=["one rank", "two ranks"])
+ORGANISATIONS = {"one rank": SMALL, "two ranks": TWO_RANKS, "subarrays": SUBARRAYS}
+
+
+@pytest.mark.parametrize("org", ORGANISATIONS.values(), ids=ORGANISATIONS)
 def test_random_traces(org: Organisation) -> None:
     """Every policy gives the same results, and none breaks an invariant."""
     rng = np.random.default_rng(21)
@@ -218,6 +222,30 @@ def test_two_copies_under_a_stream() -> None:
     assert second < gemv + timing.stream(4) == third
     early = edited(Command.GWRITE, 2, cycle=third - 1)
     assert broken(early, policy, timing, trace, timing) == {"I12"}
+
+
+def test_two_rows_of_a_subarray_are_caught() -> None:
+    rng = np.random.default_rng(5)
+    trace = random_trace(rng, SMALL, 4, 400, pim=0.2)
+    checker = Checker(SUBARRAYS, NO_REFRESH, Policy(), trace)
+    for event in simulate(SMALL, NO_REFRESH, Policy(), trace).events:
+        checker.observe(event)
+    assert "I3" in {violation.invariant for violation in checker.finish()}
+
+
+def test_a_margin_keeps_headers_from_refresh() -> None:
+    """By as many cycles as it has, and no more."""
+    trace = tiles(40, 2, 2)
+    trace = [replace(r, row=r.row % 16) for r in trace]
+    ends = []
+    for margin in (0, 25):
+        policy, timing = Policy(guard_margin=margin), Timing(t_refi=1000)
+        run = simulate(SMALL, timing, policy, trace)
+        headers = [e.cycle for e in run.events if e.command is Command.HEADER]
+        needed = guard(SMALL, timing, policy, 2, 2)
+        ends.append(needed)
+        assert all(cycle % 1000 + needed <= 1000 for cycle in headers)
+    assert ends[1] - ends[0] == 25
 
 
 def other_data(wrong: Command, data: int | Elements) -> set[str]:
