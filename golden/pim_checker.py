@@ -50,7 +50,7 @@ class Violation:
         return f"cycle {self.cycle}: {self.invariant}: {self.text}"
 
 
-def _rules(t: Timing, dual: bool) -> list[tuple[str, Command, Command, str, int]]:
+def _rules(t: Timing, dual: bool, shared: bool) -> list[tuple[str, Command, Command, str, int]]:
     """Invariant, earlier and later command, where both are, and the cycles between them."""
     rules: list[tuple[str, Command, Command, str, int]] = []
 
@@ -95,6 +95,8 @@ def _rules(t: Timing, dual: bool) -> list[tuple[str, Command, Command, str, int]
         rule("I7", [C.PACT], [C.PPRE], "bank", t.t_ras)
         rule("I4", [C.ACT], [C.PACT], "bank", t.t_xact)
         rule("I4", [C.PACT], [C.ACT], "bank", t.t_xact)
+        if shared:
+            rule("I4", [C.RD, C.WR], [C.GEMV], "channel", t.t_ccd_l)
     else:
         rule("I4", [C.PRE], [C.PACT], "bank", t.t_rp)
         rule("I7", [C.PACT], [C.PRE], "bank", t.t_ras)
@@ -136,7 +138,7 @@ class Checker:
         self.violations: list[Violation] = []
         self.commands = 0
         self._rules: dict[Command, list[tuple[str, Command, str, int]]] = {}
-        for invariant, earlier, later, scope, gap in _rules(timing, policy.dual):
+        for invariant, earlier, later, scope, gap in _rules(timing, policy.dual, org.shared_gbl):
             self._rules.setdefault(later, []).append((invariant, earlier, scope, gap))
         self._last: dict[tuple[Command, str, int], int] = {}
         self._last_column: tuple[int, int] | None = None  # cycle and rank of a RD
@@ -147,6 +149,7 @@ class Checker:
         self._windows: list[deque[tuple[int, int]]] = [deque() for _ in range(org.ranks)]
         self._bursts: deque[tuple[int, bool]] = deque()
         self._stream_end = self._next_gemv = 0
+        self._steps_end = 0  # of a GEMV whose bank's columns no one else may use
         self._copies = 0  # GWRITEs since the last GEMV
         self._first_comp: int | None = None
         self._header: Event | None = None
@@ -375,6 +378,7 @@ class Checker:
 
     def _column(self, event: Event, outcome: int | Elements | None) -> None:
         bank, write = event.place, event.command is C.WR
+        self._expect("I4", event.cycle >= self._steps_end, event, "a GEMV has the bitlines")
         self._expect("I1", self._mem.get(bank) == event.row, event, f"row {event.row} is not open")
         self._burst(event, event.cycle + (self.timing.cwl if write else self.timing.cl), write)
         self._serve(event)
@@ -393,6 +397,7 @@ class Checker:
 
     def _gwrite(self, event: Event, _: object) -> None:
         bank = event.place
+        self._expect("I4", event.cycle >= self._steps_end, event, "a GEMV has the bitlines")
         self._expect("I1", self._mem.get(bank) == event.row, event, f"row {event.row} is not open")
         self._copies += 1
         busy = event.cycle < self._stream_end and self._copies >= self.policy.gbuf_depth
@@ -429,6 +434,8 @@ class Checker:
         if event.command is C.GEMV:
             slot += t.t_ccd_l * max(event.k, t.fill)
             self._next_gemv = slot + t.t_ccd_l
+            if self.org.shared_gbl:
+                self._steps_end = event.cycle + t.t_ccd_l * event.k
             self._step += event.k
         else:
             first = event.cycle - (self._first_comp or 0)

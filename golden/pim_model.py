@@ -86,6 +86,7 @@ class Channel:
         self._pim_free = 0
         self._gwrite = 0
         self._stream_end = 0
+        self._bitlines = 0  # first cycle of a column access, where bitlines are shared
         self._spare = True  # no copy has come since the last GEMV
         self._group: tuple[int, int, int] | None = None  # row, GEMVs left, next step
         self._comps = 0
@@ -219,7 +220,8 @@ class Channel:
             return False
         if mem.row == row:
             unused = self._stream_end <= t or (self.policy.gbuf_depth == 2 and self._spare)
-            ready = mem.column <= t and self._columns[self.org.group_of(bank)][0] <= t
+            columns = max(self._columns[self.org.group_of(bank)][0], self._bitlines)
+            ready = max(mem.column, columns) <= t
             if not (ready and unused and max(self._pim_free, self._gwrite) <= t):
                 return False
             end = t + self.timing.gwrite
@@ -341,6 +343,8 @@ class Channel:
             if not self._bus.free(slot + self.timing.cl, False):
                 return False
             self._gemv = t + self.timing.gemv_to_gemv(request.k)
+            if self.org.shared_gbl:
+                self._bitlines = t + self.timing.t_ccd_l * request.k
             self._finish(t, slot, index, Command.GEMV, request.k, step)
             return True
         if self._comps < request.k:
@@ -400,7 +404,7 @@ class Channel:
             return self._open(t, bank, row, index)
         group, write = self.org.group_of(bank), request.op is Op.WRITE
         start = t + (self.timing.cwl if write else self.timing.cl)
-        ready = mem.column <= t and self._columns[group][write] <= t
+        ready = max(mem.column, self._columns[group][write], self._bitlines) <= t
         if not (ready and self._bus.free(start, write)):
             return False
         self._column(t, bank, write)
@@ -433,6 +437,8 @@ class Channel:
         mem.pre = max(mem.pre, t + (timing.write_to_pre if write else timing.t_rtp))
         if not self.policy.dual:
             self._gemv = max(self._gemv, t + (timing.write_to_read if write else timing.t_ccd_l))
+        elif self.org.shared_gbl:
+            self._gemv = max(self._gemv, t + timing.t_ccd_l)
         for group in range(self.org.all_groups):
             same_rank = group // self.org.groups == here // self.org.groups
             if write:

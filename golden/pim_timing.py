@@ -30,6 +30,9 @@ class Organisation:
     subarray_rows
         Rows that share sense amplifiers, so that the two buffers of a bank cannot hold two of them
         at one time; with 0 only one and the same row is in the way.
+    shared_gbl
+        Global bitlines of a bank are one path for both its buffers: with two of them, memory's
+        column accesses wait while a GEMV takes steps, and a GEMV for tCCD after an access.
     """
 
     ranks: int = 2
@@ -41,6 +44,7 @@ class Organisation:
     lanes: int = 16
     element_bytes: int = 2
     subarray_rows: int = 0
+    shared_gbl: bool = False
 
     def __post_init__(self) -> None:
         for name, maximum in (("ranks", 4), ("groups", 8), ("banks", 8), ("rows", 1 << 20)):
@@ -225,6 +229,8 @@ def refresh_interval(org: Organisation, timing: Timing, policy: Policy) -> int:
 def span(org: Organisation, timing: Timing, policy: Policy, k: int, gemvs: int) -> int:
     """Cycles from a header of closed buffers to the first precharge after its last result."""
     period = timing.gemv_to_gemv(k) if policy.dual else timing.comps_to_comps(k)
+    if policy.dual and org.shared_gbl:
+        period += timing.t_ccd_l - 1  # an access just before a GEMV puts it off
     opened = 1 + (org.groups - 1) * timing.t_faw + (org.ranks - 1)
     busy = timing.t_rcd + gemvs * period - timing.t_ccd_l + timing.t_rtp
     return opened + max(busy, timing.t_ras)

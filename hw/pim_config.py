@@ -164,6 +164,7 @@ class PimConfig(Config):
     hold_act: bool = flag("memory activates wait while a PIM activate is pending", default=True)
     pre_all: bool = flag("one command closes the PIM buffers of all banks", default=False)
     gbuf_depth: int = integer("vectors held, one used while the next is copied", 1, 2, default=1)
+    shared_gbl: bool = flag("one column path a bank for both its buffers", default=False)
     refresh_all: bool = flag("all ranks refresh at one time", default=False)
     max_wait: int = integer("cycles that memory may wait; 0 for no bound", 0, 1 << 16, default=0)
     guard_margin: int = integer("cycles a header keeps from refresh", 0, 1023, default=0)
@@ -192,7 +193,7 @@ class PimConfig(Config):
         size = f"{self.ranks}x{self.groups}x{self.banks}_{self.bank_rows}x{self.steps}x{self.lanes}"
         choices = [
             name.replace("_", "")
-            for name in ("hold_act", "pre_all", "refresh_all")
+            for name in ("hold_act", "pre_all", "refresh_all", "shared_gbl")
             if getattr(self, name)
         ]
         flags = "_".join(["", *choices]) + (f"_wait{self.max_wait}" if self.max_wait else "")

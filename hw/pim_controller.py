@@ -316,7 +316,9 @@ class PimController(Unit):
         config, t = self.config, self.config.timing
         least = (t.t_ccd_l if config.dual else t.t_ccd_s) * t.fill
         steps = named(m, "steps_of_gemv", self._pim.k * t.t_ccd_l)
-        period = named(m, "period", Mux(steps > least, steps, least) + t.t_ccd_l)
+        # On shared bitlines an access just before a GEMV puts it off.
+        late = t.t_ccd_l - 1 if config.dual and config.shared_gbl else 0
+        period = named(m, "period", Mux(steps > least, steps, least) + (t.t_ccd_l + late))
         busy = named(m, "busy", self._pim.gemvs * period + (t.t_rcd - t.t_ccd_l + t.t_rtp))
         span = named(m, "span", Mux(busy > t.t_ras, busy, t.t_ras) + config.opening)
         guard = named(m, "guard", span + (config.refresh_tail + config.guard_margin))

@@ -100,7 +100,13 @@ class PimTimers(Unit):
             m.d.comb += self.window.eq(latest)
 
         write = self._timer(m, "write", [(does[c.RD], t.read_to_write), (does[c.WR], t.t_ccd_l)])
-        m.d.comb += self.may_write.eq((write == 0) & bus_write)
+        bitlines: Value = Value.cast(1)
+        if config.dual and config.shared_gbl:
+            steps = named(
+                m, "steps_less_one", (self.k * t.t_ccd_l - 1)[: 6 + t.t_ccd_l.bit_length()]
+            )
+            bitlines = self._timer(m, "bitlines", [(does[c.GEMV], Plus(steps, 1))]) == 0
+        m.d.comb += self.may_write.eq((write == 0) & bus_write & bitlines)
 
         using = Signal(range(63 * t.t_ccd_l + 1), name="use_timer")
         with m.If(does[c.GEMV]):
@@ -144,8 +150,8 @@ class PimTimers(Unit):
             counts = windows[rank]
             m.d.comb += [
                 self.may_act[group].eq((act == 0) & Cat(count == 0 for count in counts).any()),
-                self.may_read[group].eq((read == 0) & bus_read),
-                self.may_copy[group].eq((read == 0) & (copying == 0) & unused),
+                self.may_read[group].eq((read == 0) & bus_read & bitlines),
+                self.may_copy[group].eq((read == 0) & bitlines & (copying == 0) & unused),
             ]
 
         loads: list[Load] = [
@@ -154,6 +160,8 @@ class PimTimers(Unit):
             (does[c.GEMV], Plus(stream, t.t_ccd_l)),
             (does[c.COMP] | does[c.RDRESULT], t.t_ccd_l),
         ]
+        if config.dual and config.shared_gbl:
+            loads.append((does[c.RD] | does[c.WR], t.t_ccd_l))
         if not config.dual:
             loads += [(does[c.WR], t.write_to_read), (does[c.RD], t.t_ccd_l)]
         compute = self._timer(m, "compute", loads)

@@ -164,12 +164,12 @@ POLICIES = (
 def run_random(args: argparse.Namespace) -> int:
     """Run random traces through the models, under the checker, until so many commands are done."""
     rng = np.random.default_rng(args.seed)
-    shape = {"rows": 16, "row_bytes": 128, "column_bytes": 16, "element_bytes": 1}
+    shape: dict[str, Any] = {"rows": 16, "row_bytes": 128, "column_bytes": 16, "element_bytes": 1}
     organisations = [
         Organisation(ranks=ranks, groups=groups, **shape)
         for ranks, groups in ((1, 1), (1, 2), (2, 2), (2, 4))
     ]
-    organisations.append(replace(organisations[1], subarray_rows=2))
+    organisations.append(replace(organisations[1], subarray_rows=2, shared_gbl=True))
     commands = refreshes = traces = longest = 0
     while commands < args.commands:
         for org in organisations:

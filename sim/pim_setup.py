@@ -7,7 +7,16 @@ from hw.pim_config import PimConfig
 
 def organisation_of(config: PimConfig) -> Organisation:
     """Organisation of a channel."""
-    names = ("ranks", "groups", "banks", "row_bytes", "column_bytes", "lanes", "subarray_rows")
+    names = (
+        "ranks",
+        "groups",
+        "banks",
+        "row_bytes",
+        "column_bytes",
+        "lanes",
+        "subarray_rows",
+        "shared_gbl",
+    )
     sizes = {name: getattr(config, name) for name in names}
     return Organisation(rows=config.bank_rows, element_bytes=FORMATS[config.element], **sizes)
 

@@ -34,6 +34,7 @@ TWO_RANKS = PimConfig.from_settings(
         "hold_act": False,
         "max_wait": 2000,
         "gbuf_depth": 2,
+        "shared_gbl": True,
         "timing.t_wr": 17,
         "timing.row_transfers": 4,
     }

@@ -30,6 +30,7 @@ POLICIES = [
 DEFAULT = Timing()
 TWO_RANKS = replace(SMALL, ranks=2, groups=2)
 SUBARRAYS = replace(SMALL, subarray_rows=2)
+ONE_PATH = replace(SMALL, shared_gbl=True)
 
 
 def watched(
@@ -49,7 +50,12 @@ def watched(
     return checker
 
 
-ORGANISATIONS = {"one rank": SMALL, "two ranks": TWO_RANKS, "subarrays": SUBARRAYS}
+ORGANISATIONS = {
+    "one rank": SMALL,
+    "two ranks": TWO_RANKS,
+    "subarrays": SUBARRAYS,
+    "one column path": ONE_PATH,
+}
 
 
 @pytest.mark.parametrize("org", ORGANISATIONS.values(), ids=ORGANISATIONS)
@@ -224,13 +230,15 @@ def test_two_copies_under_a_stream() -> None:
     assert broken(early, policy, timing, trace, timing) == {"I12"}
 
 
-def test_two_rows_of_a_subarray_are_caught() -> None:
+@pytest.mark.parametrize(("org", "invariant"), [(SUBARRAYS, "I3"), (ONE_PATH, "I4")], ids=str)
+def test_what_a_channel_does_not_have_is_caught(org: Organisation, invariant: str) -> None:
+    """Any two rows in the buffers, and two column paths."""
     rng = np.random.default_rng(5)
     trace = random_trace(rng, SMALL, 4, 400, pim=0.2)
-    checker = Checker(SUBARRAYS, NO_REFRESH, Policy(), trace)
+    checker = Checker(org, NO_REFRESH, Policy(), trace)
     for event in simulate(SMALL, NO_REFRESH, Policy(), trace).events:
         checker.observe(event)
-    assert "I3" in {violation.invariant for violation in checker.finish()}
+    assert invariant in {violation.invariant for violation in checker.finish()}
 
 
 def test_a_margin_keeps_headers_from_refresh() -> None:
