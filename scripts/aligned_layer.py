@@ -12,7 +12,7 @@ from hw.catalog import DESIGNS, Design
 from hw.engine import EngineConfig
 from pe.aligner import ActivationAligner, ActivationAlignerConfig
 from pe.formats import FLOATS
-from sim.simulate import run_operands, run_products
+from sim.simulate import run_operands, run_products, words_of
 
 ALIGNER = DESIGNS["activation_aligner"]
 PLACES = range(10, 15)
@@ -101,7 +101,7 @@ def run_aligned(
         ALIGNER, layer.aligner, workdir / "aligner", seed, count, operands=operands
     )
     aligned, exponent = (
-        _words(outcome.arrays[name]).reshape(-1, k)[1:] for name in ("aligned", "exponent")
+        words_of(outcome.arrays[name]).reshape(-1, k)[1:] for name in ("aligned", "exponent")
     )
     width = layer.aligner.places + 2
     aligned = (aligned ^ 1 << width - 1) - (1 << width - 1)
@@ -110,9 +110,3 @@ def run_aligned(
     output: Reals = products.arrays["c0"] * steps * layer.activation_scales * layer.weight_scales
     (product,) = products.result["products"]
     return output, product["cycles"] + k + ActivationAligner.latency
-
-
-def _words(bits: npt.NDArray[np.uint8]) -> Integers:
-    """Numbers of bits [sets, bits], the low one first."""
-    found: Integers = (bits.astype(np.int64) << np.arange(bits.shape[1])).sum(axis=1)
-    return found

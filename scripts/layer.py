@@ -317,12 +317,13 @@ def align_all(layers: Sequence[Layer], places: int, selection: Selection) -> lis
         When a matrix is empty, or holds NaN or infinity, or the engine cannot hold a product; the
         layer is named.
     """
-    found = []
-    for layer in layers:
-        found.append(_named(layer, partial(aligned_layer, places)))
-        m, k = layer.activations.shape
-        check_product(selection, m, k, layer.weights.shape[1])
-    return found
+
+    def aligned(activations: Reals, weights: Reals) -> AlignedLayer:
+        m, k = activations.shape
+        check_product(selection, m, k, weights.shape[1])
+        return aligned_layer(places, activations, weights)
+
+    return [_named(layer, aligned) for layer in layers]
 
 
 def run_with_aligners(

@@ -12,7 +12,7 @@ from golden.formats import FORMATS, decode
 from golden.schemes import checked
 from hw.catalog import DESIGNS
 from pe.mx_accumulate import MxAccumulator, MxAccumulatorConfig
-from sim.simulate import run_operands
+from sim.simulate import run_operands, words_of
 
 DESIGN = DESIGNS["mx_accumulator"]
 BLOCK = 32
@@ -93,6 +93,5 @@ def run_mx(layer: MxLayer, workdir: Path, seed: int) -> tuple[Reals, int]:
     }
     count = len(operands["clear"])
     outcome = run_operands(DESIGN, layer.config, workdir, seed, count, operands=operands)
-    bits = outcome.arrays["sum"].astype(np.int64)
-    codes = (bits << np.arange(bits.shape[1])).sum(axis=1).reshape(shape)[..., -1]
+    codes = words_of(outcome.arrays["sum"]).reshape(shape)[..., -1]
     return decode(codes, "fp32"), count + MxAccumulator.latency

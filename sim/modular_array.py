@@ -21,7 +21,7 @@ from hw.engine import EngineConfig
 from hw.gemm_core import GemmCore
 from hw.ntt_engine import NttEngine, Operation
 from pe.config import Config
-from sim.simulate import run_beats, run_operands, run_products
+from sim.simulate import run_beats, run_operands, run_products, words_of
 
 Residues = npt.NDArray[Any]
 
@@ -60,10 +60,8 @@ class ModularUnits:
         config = design.config.from_settings(settings)
         folder = self.folder / name
         outcome = run_operands(design, config, folder, self.seed, count, operands=operands)
-        bits = outcome.arrays[result].astype(np.int64)
         self.steps.append({"unit": name, "shape": list(shape), "cycles": count})
-        found: Residues = (bits << np.arange(bits.shape[1])).sum(axis=1).reshape(shape)
-        return found
+        return words_of(outcome.arrays[result]).reshape(shape)
 
 
 @dataclass

@@ -279,6 +279,12 @@ def run_operands(
     return run_bench(simulator, BENCHES[design.kind], job, operands or {}, workdir, waves=waves)
 
 
+def words_of(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Words [sets] of an output's bits [sets, bits], as `run_operands` returns them."""
+    words: npt.NDArray[np.int64] = (bits.astype(np.int64) << np.arange(bits.shape[1])).sum(axis=1)
+    return words
+
+
 def program_job(
     design: Design, config: Config, images: Sequence[Image], seed: int = 1
 ) -> tuple[Job, Arrays]:

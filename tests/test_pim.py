@@ -24,7 +24,9 @@ from sim.simulate import Outcome, build_design, run_trace
 DESIGN = find("pim")
 SMALL = {"bank_rows": 128, "steps": 8, "lanes": 8, "columns": 16}
 DUAL = PimConfig.from_settings(SMALL)
-SINGLE = PimConfig.from_settings({**SMALL, "dual": False, "pre_all": True, "max_wait": 1600})
+SINGLE = PimConfig.from_settings(
+    {**SMALL, "dual": False, "pre_all": True, "gbuf_depth": 2, "max_wait": 1600}
+)
 TWO_RANKS = PimConfig.from_settings(
     {
         **SMALL,
