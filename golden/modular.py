@@ -121,8 +121,9 @@ class Montgomery(NamedTuple):
     def reduce_words(self, z: int, word: int) -> int:
         """Return the same, `word` bits at a time, for a modulus that is 1 modulo ``2**word``."""
         high = self.modulus >> word
-        for _ in range(self.radix_bits // word):
-            z = (z >> word) - high * (z % (1 << word))
+        for left in range(self.radix_bits, 0, -word):
+            size = min(word, left)
+            z = (z >> size) - (high << (word - size)) * (z % (1 << size))
         return z
 
 

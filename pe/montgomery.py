@@ -3,7 +3,8 @@
 ``(z - t * q) / R`` with ``t = z / q mod R`` is exact, and its numerator ends in zeros: only the
 high halves of z and of ``t * q`` are subtracted, with no carry between the halves. The result lies
 between -q and q for every ``z < q * R``. Where q is 1 modulo ``2**word``, t is the low word of z
-itself, and a step for each word of R multiplies it by the high part of q alone.
+itself, and a step for each word of R multiplies it by the high part of q alone; the last word has
+only what is left of R.
 
 Sources: P. L. Montgomery, "Modular Multiplication Without Trial Division" (1985); A. C. Mert and
 others, "A Flexible and Scalable NTT Hardware" (2020), for words.
@@ -39,12 +40,12 @@ class MontgomeryConfig(StagedConfig):
     @property
     def words(self) -> int:
         """Steps."""
-        return -(-(self.bits + 2 * self.lazy) // self.word) if self.word else 1
+        return -(-self.radix_bits // self.word) if self.word else 1
 
     @property
     def radix_bits(self) -> int:
         """The product comes out divided by 2 to this."""
-        return self.words * self.word if self.word else self.bits + 2 * self.lazy
+        return self.bits + 2 * self.lazy
 
     @property
     def inverse(self) -> int:
@@ -64,8 +65,8 @@ class Montgomery(ModularUnit):
     """Product of two residues divided by a power of two, by Montgomery's reduction.
 
     Function unit: initiation interval 1. Latency ``3 * stages + 1``, with words ``stages`` for the
-    product and for each word, and 1; with `lazy` 1 less. The radix has as many bits as the modulus
-    or its words; with `lazy` at least 2 more.
+    product and for each word, and 1; with `lazy` 1 less. The radix has as many bits as the modulus,
+    with `lazy` 2 more.
 
     Members
     -------
@@ -100,6 +101,9 @@ def montgomery_product(
 ) -> None:
     """Multiply two values of a pipeline and reduce the product, as `config` says."""
     width = 2 * config.bits + 2 * config.lazy
+    if config.word and config.runtime:
+        # The low word of the modulus is known, and not taken along.
+        pipeline.let(**{Q: pipeline[Q][config.word :]})
     pipeline.multiply([Product("z", a, b, width)], config.stages, drop=[a, b])
     if config.word:
         _reduce_words(m, pipeline, config)
@@ -108,12 +112,17 @@ def montgomery_product(
     if config.lazy:
         pipeline.let(**{result: pipeline["z"][: config.bits + 1]})
         pipeline.drop("z")
-        return
-    # The sign says whether the modulus is to be added.
-    fixed = Signal(config.bits, name=f"{result}_fixed")
-    z = pipeline["z"]
-    m.d.comb += fixed.eq(z + Mux(z[-1], pipeline[Q], 0))
-    pipeline.step(["z"], **{result: fixed})
+    else:
+        # The sign says whether the modulus is to be added.
+        fixed = Signal(config.bits, name=f"{result}_fixed")
+        z = pipeline["z"]
+        m.d.comb += fixed.eq(z + Mux(z[-1], _modulus(pipeline, config), 0))
+        pipeline.step(["z"], **{result: fixed})
+    pipeline.let(**{Q: _modulus(pipeline, config)})
+
+
+def _modulus(p: Pipeline, config: MontgomeryConfig) -> Value:
+    return Cat(Const(1, config.word), p[Q]) if config.word and config.runtime else p[Q]
 
 
 def _reduce(p: Pipeline, config: MontgomeryConfig) -> None:
@@ -131,18 +140,22 @@ def _reduce(p: Pipeline, config: MontgomeryConfig) -> None:
 
 
 def _reduce_words(m: Module, p: Pipeline, config: MontgomeryConfig) -> None:
-    word, q_high = config.word, Const(config.modulus >> config.word)
+    word = config.word
+    q_high = p[Q] if config.runtime else Const(config.modulus >> word)
     least, greatest = 0, (1 << len(p["z"])) - 1
     for step in range(config.words):
         z = p["z"]
-        low, high = z[:word], z[word:]
+        last = step + 1 == config.words
+        size = config.radix_bits - step * word if last else word
+        low, high = z[:size], z[size:]
         if step:
             high = high.as_signed()
-        least = (least >> word) - (((1 << config.bits) - 1) >> word) * ((1 << word) - 1)
-        greatest >>= word
-        last = step + 1 == config.words
+        least = (least >> size) - ((((1 << config.bits) - 1) >> word) << word - size) * (
+            (1 << size) - 1
+        )
+        greatest >>= size
         if last and config.lazy:
-            high, greatest = high + p[Q], greatest + (1 << config.bits)
+            high, greatest = high + _modulus(p, config), greatest + (1 << config.bits)
         bits = max((-least - 1).bit_length(), greatest.bit_length()) + 1
         if last:
             bits = config.bits + 1
@@ -150,10 +163,14 @@ def _reduce_words(m: Module, p: Pipeline, config: MontgomeryConfig) -> None:
         length = shape.width + (not shape.signed)
         addend = Signal(signed(min(bits, length)), name=f"high_{p.depth}")
         m.d.comb += addend.eq(high)
-        divisor = p[Q][word:] if config.runtime else q_high
-        p.let(low=low, z=addend, divisor=divisor)
-        product = Product("z", "low", "divisor", bits, addend="z", negative=True)
+        # Of a last word the modulus' high part stands so many bits higher, and passes them by.
+        passed = word - size
+        p.let(low=low, z=addend[passed:].as_signed(), divisor=q_high, passed=addend[:passed])
+        product = Product("z", "low", "divisor", bits - passed, addend="z", negative=True)
         p.multiply([product], config.stages, drop=["low", "divisor"])
+        q_high = p[Q] if config.runtime else q_high
+        p.let(z=Cat(p["passed"], p["z"]).as_signed())
+        p.drop("passed")
 
 
 def zeros(number: int) -> int:
