@@ -1498,9 +1498,9 @@ MUTANTS = [
         RESULTS,
     ),
     Mutant(
-        "montgomery: a word's rest has no sign",
+        "montgomery: what passes a last word is lost",
         "montgomery",
-        (Edit("montgomery", r"\$signed\(z_2\[10:6\]\)", "z_2[10:6]"),),
+        (Edit("montgomery", r"passed_3 <= z_2\[5:2\];", "passed_3 <= 4'h0;"),),
         RESULTS,
         settings=(("word", 6),),
     ),
