@@ -588,8 +588,8 @@ DESIGNS: dict[str, Design] = {
             config=NttEngineConfig,
             component=NttEngine,
             golden="golden.ntt_stream:run",
-            source="Longa, Naehrig 2016; Ma 1999, banks for several butterflies",
-            summary="negacyclic number-theoretic transforms in place, products and sums",
+            source="Longa, Naehrig 2016; banks: Ma 1999, Pease 1968",
+            summary="negacyclic number-theoretic transforms, products and sums",
             stimuli="sim.ntt_beats:ntt_beats",
         ),
         Design(

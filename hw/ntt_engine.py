@@ -1,24 +1,16 @@
 # amaranth: UnusedElaboratable=no
-"""Negacyclic number-theoretic transforms in place: several butterflies a cycle, no conflicts.
+"""Negacyclic number-theoretic transforms: several butterflies a cycle, without conflicts.
 
-The N words of a polynomial lie in 2P banks, for P butterflies. The bank of an address is the XOR
-of all its digits of ``log2(2P)`` bits, and its row is the address without the low digit. In every
-cycle 2P addresses are read that differ in one bit of each place within a digit, among them the bit
-that the stage's butterflies span: they lie in different banks, and which lane is in which bank is
-an XOR with one number. Results return to where their operands were.
-
-Banks hold several polynomials, each in a slot of its own. In odd slots the low bit of the bank is
-the other one: half the lanes of two polynomials, one in an even slot and one in an odd, then lie in
-different banks too, and P products or sums of the two are made in a cycle.
+The N words of a polynomial lie in 2P banks, for P butterflies that all work in every cycle of a
+stage, in place or in constant geometry (`hw.ntt_geometry`). Banks hold several polynomials, each in
+a slot of its own, and P products or sums of two of them are made in a cycle.
 
 Source: P. Longa, M. Naehrig, "Speeding up the Number Theoretic Transform" (2016), for the order of
 twiddle factors; the banks are those of Y. Ma, "An Effective Memory Addressing Scheme for FFT
-Processors" (1999), for several butterflies.
+Processors" (1999), for several butterflies; constant geometry is that of M. C. Pease, JACM 1968.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
-from operator import xor
 from typing import Any, NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
@@ -27,13 +19,13 @@ from amaranth.lib.wiring import In, Out
 
 from hw.engine import lanes
 from hw.memory import Memory, MemoryShape
-from hw.ntt_order import NttOrder, with_bit, without_bit
+from hw.ntt_geometry import Geometry, geometry_of
 from hw.skew import delayed
 from hw.stream_unit import StreamUnit
-from hw.twiddles import TwiddleRom, TwiddleRomConfig
-from pe.butterfly import BARRETT, REDUCERS, SHOUP, UNIFIED, Butterfly, ButterflyConfig
-from pe.config import Config, choice, integer
-from pe.roots import check_ring
+from hw.twiddles import GENERATED, IN_PLACE, RingConfig, Twiddles, TwiddlesConfig
+from pe.butterfly import UNIFIED, Butterfly, ButterflyConfig
+from pe.config import integer
+from pe.product import BARRETT, SHOUP
 from pe.share import place, share
 
 
@@ -48,30 +40,13 @@ class Operation(enum.Enum, shape=3):
     MULTIPLY = 5
 
 
-class NttEngineConfig(Config):
-    """The ring, how much of a stage is done at once, and how many polynomials are held."""
+class NttEngineConfig(RingConfig):
+    """The ring, how its transforms are done, and how many polynomials are held."""
 
-    modulus: int = integer(
-        "a prime that is 1 modulo twice the size", 97, (1 << 62) - 1, default=193
-    )
-    size: int = integer("coefficients of a polynomial, a power of two", 8, 1 << 16, default=16)
-    butterflies: int = integer("butterflies a cycle, a power of two", 1, 64, default=1)
     slots: int = integer("polynomials that are held", 1, 64, default=2)
-    reducer: str = choice("reduction of products", lambda: REDUCERS, default=BARRETT)
-    stages: int = integer("pipeline stages of a multiplier", 1, 8, default=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.size & (self.size - 1):
-            raise ValueError(f"size: {self.size} is not a power of two")
-        if self.butterflies & (self.butterflies - 1):
-            raise ValueError(f"butterflies: {self.butterflies} is not a power of two")
-        if 2 * self.butterflies > self.size:
-            raise ValueError(
-                f"butterflies: {self.butterflies} is not in 1..{self.size // 2}, half of "
-                f"size={self.size}"
-            )
-        check_ring(self.modulus, self.size)
         _ = self.butterfly
 
     @property
@@ -86,29 +61,32 @@ class NttEngineConfig(Config):
         )
 
     @property
-    def twiddles(self) -> TwiddleRomConfig:
+    def factors(self) -> TwiddlesConfig:
         """Config of the twiddle factors."""
-        return TwiddleRomConfig(
+        return TwiddlesConfig(
             modulus=self.modulus,
             size=self.size,
             butterflies=self.butterflies,
+            geometry=self.geometry,
+            twiddles=self.twiddles,
             reducer=self.reducer,
+            stages=self.stages,
         )
 
     @property
-    def order(self) -> NttOrder:
-        """Order of coefficients in banks."""
-        return NttOrder(self.size, self.butterflies)
-
-    @property
-    def bits(self) -> int:
-        """Bits of the modulus."""
-        return self.modulus.bit_length()
+    def places(self) -> Geometry:
+        """Where coefficients are."""
+        return geometry_of(self.geometry, self.order)
 
     @property
     def radix_bits(self) -> int:
         """Products of polynomials are divided by two to this."""
         return self.butterfly.radix_bits
+
+    @property
+    def lead(self) -> int:
+        """Cycles by which twiddle factors are asked for before the operands are read."""
+        return self.factors.latency - 1
 
     @property
     def latency(self) -> int:
@@ -118,13 +96,16 @@ class NttEngineConfig(Config):
     @property
     def name(self) -> str:
         slots = f"_slots{self.slots}" if self.slots > 1 else ""
+        geometry = f"_{self.geometry}" if self.geometry != IN_PLACE else ""
+        twiddles = f"_{self.twiddles}" if self.twiddles == GENERATED else ""
         reducer = f"_{self.reducer}" if self.reducer != BARRETT else ""
         stages = f"_stages{self.stages}" if self.stages > 1 else ""
-        return f"ntt_q{self.modulus}_n{self.size}_p{self.butterflies}{slots}{reducer}{stages}"
+        ring = f"ntt_q{self.modulus}_n{self.size}_p{self.butterflies}"
+        return f"{ring}{slots}{geometry}{twiddles}{reducer}{stages}"
 
 
 class NttEngine(StreamUnit):
-    """Negacyclic number-theoretic transform, forward and inverse, in place; products and sums.
+    """Negacyclic number-theoretic transform, forward and inverse; products and sums.
 
     Coefficients are in natural order, values in bit-reversed order: value i is that of the
     polynomial at the least root of order ``2 * size`` to the power ``2 * reversed(i) + 1``. The
@@ -149,8 +130,10 @@ class NttEngine(StreamUnit):
 
     config: NttEngineConfig
     cycle_formula = (
-        "k N/2P + 1 to load or store k slots, N/P + D + 1 for a product or sum, and (log2(N) - 1) "
-        "max(k N/2P, N/2P + D) + k N/2P + D + 1 for a transform, D = butterfly latency + 1; and 1"
+        "k R + 1 to load or store k slots, 2 R + D + T + 1 for a product or sum, and (log2(N) - 1) "
+        "max(k R, W + D) + k R + D + T + 1 for a transform; and 1. R = N/2P, W = R in place and "
+        "R/2 + 1 in constant geometry, at most R, D = butterfly latency + 1, T = product latency "
+        "of generated factors"
     )
 
     def __init__(self, config: NttEngineConfig) -> None:
@@ -169,13 +152,15 @@ class NttEngine(StreamUnit):
 
     def transform_cycles(self, slots: int) -> int:
         """Cycles of a transform of as many slots."""
-        rows, latency = self.config.order.rows, self.config.latency
-        each = max(slots * rows, rows + latency)
-        return (self.config.order.address_bits - 1) * each + slots * rows + latency + 1
+        config = self.config
+        rows, latency = config.order.rows, config.latency
+        each = max(slots * rows, config.places.settle_row + 1 + latency)
+        stages = config.order.address_bits
+        return (stages - 1) * each + slots * rows + latency + config.lead + 1
 
     def cycles(self, columns: Mapping[str, Sequence[Any]]) -> int:
         """One command after the other, and the last beat given."""
-        rows, latency = self.config.order.rows, self.config.latency
+        rows, latency = self.config.order.rows, self.config.latency + self.config.lead
         total = 1
         for code, slot, other in zip(
             *(columns[f"command_{field}"] for field in ("operation", "slot", "other")), strict=True
@@ -191,7 +176,7 @@ class NttEngine(StreamUnit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config, order = self.config, self.config.order
+        config, order, places = self.config, self.config.order, self.config.places
         command = self.i_command.payload
         idle = Signal(init=1)
         operation = Signal(Operation)
@@ -203,16 +188,24 @@ class NttEngine(StreamUnit):
         half = Signal()
         issued = Signal()
         settled = Signal()
-        loading, storing, inverse, adding, multiplying, transforming = (
+        loading, storing, forward, inverse, adding, multiplying, transforming = (
             Signal(name=name)
-            for name in ("loading", "storing", "inverse", "adding", "multiplying", "transforming")
+            for name in (
+                "loading",
+                "storing",
+                "forward",
+                "inverse",
+                "adding",
+                "multiplying",
+                "transforming",
+            )
         )
         pointwise = Signal()
         advance = Signal()
         start = Signal()
         accept = Signal()
         issue = Signal()
-        fetch = Signal()
+        give = Signal()
         step = Signal()
         first_slot = Signal()
         last_slot = Signal()
@@ -222,11 +215,12 @@ class NttEngine(StreamUnit):
         m.d.comb += [
             loading.eq(~idle & (operation == Operation.LOAD)),
             storing.eq(~idle & (operation == Operation.STORE)),
+            forward.eq(operation == Operation.FORWARD),
             inverse.eq(operation == Operation.INVERSE),
             adding.eq(operation == Operation.ADD),
             multiplying.eq(operation == Operation.MULTIPLY),
             pointwise.eq(adding | multiplying),
-            transforming.eq((operation == Operation.FORWARD) | inverse),
+            transforming.eq(forward | inverse),
             # The last beat stored may still wait in the banks' read registers.
             advance.eq(~self.o.valid | self.o.ready),
             self.i_command.ready.eq(idle & advance),
@@ -234,8 +228,8 @@ class NttEngine(StreamUnit):
             self.i.ready.eq(loading),
             accept.eq(loading & self.i.valid),
             issue.eq(~idle & ~issued & (pointwise | (transforming & (settled | ~opening)))),
-            fetch.eq(issue | (storing & advance)),
-            step.eq(accept | fetch),
+            give.eq(storing & advance),
+            step.eq(accept | issue | give),
         ]
         m.d.comb += [
             first_slot.eq(slot == first),
@@ -244,15 +238,22 @@ class NttEngine(StreamUnit):
             end_of_slot.eq(row.all() & (half | ~pointwise)),
             last_stage.eq(stage == Mux(inverse, order.address_bits - 1, 0)),
         ]
+        # With an odd number of stages a transform leaves a polynomial on the other side.
+        changes = places.sides > 1 and order.address_bits % 2
+        sides = Signal(config.slots if changes else 0)
+        # The first stage reads the side where a polynomial rests.
+        turned = 0 if changes else forward
         now = _Moment(
+            issue,
             stage,
             slot,
+            self._side(sides, slot, transforming & (stage[0] ^ turned)),
             row,
             half,
-            issue & end_of_slot & first_slot,
+            issue & (row == places.settle_row) & first_slot,
             issue & end_of_slot & last_slot & last_stage,
         )
-        line = delayed(m, "moments", Cat(*now), config.latency)
+        line = delayed(m, "moments", Cat(*now), config.lead + config.latency)
         written = _Moment.of(now, line[-1])
 
         with m.If(start):
@@ -275,7 +276,11 @@ class NttEngine(StreamUnit):
                     m.d.sync += [slot.eq(first), stage.eq(Mux(inverse, stage + 1, stage - 1))]
                     with m.If(last_stage):
                         m.d.sync += [issued.eq(issue), idle.eq(~issue)]
-        with m.If(written.settles):
+                if changes:
+                    with m.If(transforming & last_stage):
+                        m.d.sync += sides.bit_select(slot, 1).eq(~sides.bit_select(slot, 1))
+        # Operands are read some cycles after their issue, and so need not wait for that long.
+        with m.If(_Moment.of(now, line[config.latency]).settles):
             m.d.sync += settled.eq(1)
         with m.Elif(issue & opening):
             m.d.sync += settled.eq(0)
@@ -284,22 +289,30 @@ class NttEngine(StreamUnit):
         with m.If(advance):
             m.d.sync += self.o.valid.eq(storing)
 
-        read = self._addresses(m, "read", stage, row, Mux(pointwise, first, slot))
-        at = _Moment.of(now, Mux(loading, Cat(*now), line[-1]))
-        write = self._addresses(m, "write", at.stage, at.row, Mux(pointwise, first, at.slot))
-        rest = Signal(order.lane_bits)
+        taken = line[config.lead]
+        at = _Moment.of(now, Mux(storing, Cat(*now), taken) if config.lead else taken)
+        to = _Moment.of(now, Mux(loading, Cat(*now), line[-1]))
+        read = places.read(m, at.stage, at.row, Mux(pointwise, first, at.slot)[0], forward)
+        write = places.write(m, to.stage, to.row, Mux(pointwise, first, to.slot)[0], inverse)
+        fetch = Signal()
+        m.d.comb += fetch.eq(at.issued | give)
+        rest = Signal(len(read.rest))
         with m.If(fetch):
-            m.d.sync += rest.eq(read.rest ^ half)
+            m.d.sync += rest.eq(read.rest ^ at.half)
         # A bank whose lane is not of this half holds that of the other polynomial.
-        theirs = [pointwise & (parity ^ read.rest[0] ^ half) for parity in (0, 1)]
-        kept = [~pointwise | ~(parity ^ write.rest[0] ^ at.half) for parity in (0, 1)]
+        theirs = [pointwise & (parity ^ read.rest[0] ^ at.half) for parity in (0, 1)]
+        kept = [~pointwise | ~(parity ^ write.rest[0] ^ to.half) for parity in (0, 1)]
         computed = Signal()
         words = [Signal(config.bits, name=f"written_{b}") for b in range(order.lanes)]
         banks = []
         for b in range(order.lanes):
             word = Signal(config.bits, name=f"bank_word_{b}")
-            read_slot = Mux(theirs[b & 1], other, Mux(pointwise, first, slot))
-            write_slot = Mux(pointwise, first, at.slot)
+            parity = b >> places.exchanged[0] & 1
+            own = Cat(at.side, Mux(pointwise, first, at.slot))
+            read_slot = Mux(theirs[parity], Cat(self._side(sides, other), other), own)
+            write_slot = Cat(
+                (to.side ^ transforming)[: len(to.side)], Mux(pointwise, first, to.slot)
+            )
             width = Shape.cast(range(self._bank.depth)).width
             share(
                 m,
@@ -311,120 +324,76 @@ class NttEngine(StreamUnit):
                 read_enable=fetch,
                 read_data=word,
                 write_address=Cat(write.rows[b], write_slot)[:width],
-                write_enable=accept | (computed & kept[b & 1]),
+                write_enable=accept | (computed & kept[parity]),
                 write_data=words[b],
             )
             banks.append(word)
 
-        fetched = _exchange(m, "fetched", banks, rest)
+        fetched = places.exchange(m, "fetched", banks, rest)
         m.d.comb += [self.o.payload.data[lane].eq(fetched[lane]) for lane in range(order.lanes)]
-        twiddles = self._twiddles(m, platform, stage, row, inverse, pointwise)
-        spans = [Const(s % order.lane_bits, 3) for s in range(order.address_bits)]
-        operands, outcome = (
-            _choose(_Moment.of(now, tap).stage, spans) for tap in (line[1], line[-1])
-        )
-        results, valid = self._butterflies(
-            m, platform, fetched, twiddles, inverse, multiplying, operands, outcome, issue
+        operands = places.operands(fetched, _Moment.of(now, line[config.lead + 1]).stage, inverse)
+        twiddles = place(m, platform, "twiddles", Twiddles, config.factors)
+        present = Signal()
+        m.d.comb += [
+            twiddles.stage.eq(stage),
+            twiddles.row.eq(row),
+            twiddles.inverse.eq(inverse),
+            twiddles.ones.eq(pointwise),
+        ]
+        m.d.sync += present.eq(at.issued)
+        outputs, valid = self._butterflies(
+            m, platform, operands, twiddles, inverse, multiplying, present
         )
         m.d.comb += computed.eq(valid)
-        returned = [
-            Mux(loading, self.i.payload.data[lane], result) for lane, result in enumerate(results)
-        ]
-        exchanged = _exchange(m, "returned", returned, write.rest ^ at.half)
+        results = places.results(outputs, written.stage, forward)
+        returned = []
+        for lane, value in enumerate(results):
+            result = Signal(config.bits, name=f"result_{lane}")
+            m.d.comb += result.eq(value)
+            returned.append(Mux(loading, self.i.payload.data[lane], result))
+        exchanged = places.exchange(m, "returned", returned, write.rest ^ to.half)
         m.d.comb += [word.eq(value) for word, value in zip(words, exchanged, strict=True)]
         return m
 
     @property
     def _bank(self) -> MemoryShape:
-        return MemoryShape(
-            max(2, self.config.slots * self.config.order.rows), unsigned(self.config.bits)
-        )
+        depth = self.config.slots * self.config.places.sides * self.config.order.rows
+        return MemoryShape(max(2, depth), unsigned(self.config.bits))
 
-    def _addresses(self, m: Module, name: str, stage: Value, row: Value, slot: Value) -> "_Step":
-        config = self.config
-        n, width = config.order.address_bits, config.order.lane_bits
-        rest = Signal(width, name=f"{name}_rest")
-        rests = zip(*(_rest(config, s, row) for s in range(n)), strict=True)
-        m.d.comb += rest.eq(Cat(_choose(stage, bits) for bits in rests) ^ slot[0])
-        rows: list[Value] = []
-        for b in range(config.order.lanes):
-            lane = [rest[j] ^ (b >> j & 1) for j in range(width)]
-            bits = zip(*(_address(config, s, lane, row)[width:] for s in range(n)), strict=True)
-            rows.append(Cat(_choose(stage, choices) for choices in bits))
-        return _Step(rest, rows)
-
-    def _twiddles(
-        self, m: Module, platform: object, stage: Value, row: Value, inverse: Value, ones: Value
-    ) -> dict[str, Value]:
-        """Return the twiddle factors of all butterflies, and with Shoup's their quotients."""
-        config = self.config.twiddles
-        order = config.order
-        start = [
-            _choose(stage, [Const(start, range(config.depth)) for start in starts])
-            for starts in config.starts
-        ]
-        group = _choose(stage, [row[order.repeats(s) :] for s in range(order.address_bits)])
-        address = Signal(range(config.depth), name="twiddle_address")
-        m.d.comb += address.eq(Mux(ones, 0, Mux(inverse, start[1], start[0]) + group))
-        names = ("factors", "quotients") if config.quotient_bits else ("factors",)
-        found = {name: Signal(config.butterflies * config.bits, name=name) for name in names}
-        share(m, platform, "twiddles", TwiddleRom, config, address=address, **found)
-        return {**found}
+    def _side(self, sides: Signal, slot: Value, turned: Value | int = 0) -> Value:
+        """Return on which side a polynomial is, or the other one; no bits of only one side."""
+        width = self.config.places.sides - 1
+        resting = sides.bit_select(slot, 1) if len(sides) else Const(0, 1)
+        return (resting ^ turned)[:width]
 
     def _butterflies(
         self,
         m: Module,
         platform: object,
-        fetched: list[Value],
-        twiddles: dict[str, Value],
+        operands: list[tuple[Value, Value]],
+        twiddles: Any,
         inverse: Value,
         multiplying: Value,
-        operands: Value,
-        outcome: Value,
-        issue: Value,
-    ) -> tuple[list[Value], Value]:
-        """Return the results of all lanes and whether there are any.
-
-        Lanes of a butterfly differ in one bit, which its operands and its results choose.
-        """
+        present: Value,
+    ) -> tuple[list[tuple[Value, Value]], Value]:
+        """Return both results of each butterfly, and whether there are any."""
         config = self.config
-        outputs = []
-        present = Signal()
-        m.d.sync += present.eq(issue)
+        outputs: list[tuple[Value, Value]] = []
         valids = []
-        for t in range(config.butterflies):
+        for t, (u, v) in enumerate(operands):
             unit = place(m, platform, f"butterfly_{t}", Butterfly, config.butterfly)
-            pairs = [
-                [with_bit(t, j, side) for side in (0, 1)] for j in range(config.order.lane_bits)
-            ]
             m.d.comb += [
-                unit.u.eq(
-                    Mux(multiplying, 0, _choose(operands, [fetched[low] for low, _ in pairs]))
-                ),
-                unit.v.eq(_choose(operands, [fetched[high] for _, high in pairs])),
-                unit.w.eq(
-                    Mux(
-                        multiplying,
-                        fetched[2 * t],
-                        twiddles["factors"].word_select(t, config.bits),
-                    )
-                ),
+                unit.u.eq(Mux(multiplying, 0, u)),
+                unit.v.eq(v),
+                unit.w.eq(Mux(multiplying, u, twiddles.factors.word_select(t, config.bits))),
                 unit.gs.eq(inverse),
                 unit.i_valid.eq(present),
             ]
             if config.reducer == SHOUP:
-                m.d.comb += unit.quotient.eq(twiddles["quotients"].word_select(t, config.bits))
+                m.d.comb += unit.quotient.eq(twiddles.quotients.word_select(t, config.bits))
             outputs.append((unit.x, unit.y))
             valids.append(unit.o_valid)
-        results: list[Value] = []
-        for lane in range(config.order.lanes):
-            sources = [
-                outputs[without_bit(lane, j)][lane >> j & 1] for j in range(config.order.lane_bits)
-            ]
-            result = Signal(config.bits, name=f"result_{lane}")
-            m.d.comb += result.eq(_choose(outcome, sources))
-            results.append(result)
-        return results, Cat(valids).all()
+        return outputs, Cat(valids).all()
 
 
 class _Moment(NamedTuple):
@@ -432,14 +401,18 @@ class _Moment(NamedTuple):
 
     Attributes
     ----------
-    stage, slot, row, half
+    issued
+        Something is.
+    stage, slot, side, row, half
         Where from; `half` of the lanes of products and sums.
     settles, ends
-        With it the first slot of a stage, or the whole command, is complete.
+        With it the next stage may begin, or the whole command is complete.
     """
 
+    issued: Value
     stage: Value
     slot: Value
+    side: Value
     row: Value
     half: Value
     settles: Value
@@ -453,64 +426,3 @@ class _Moment(NamedTuple):
             parts.append(bits[start : start + len(part)])
             start += len(part)
         return cls(*parts)
-
-
-class _Step(NamedTuple):
-    """What a step of a stage needs.
-
-    Attributes
-    ----------
-    rest
-        Lanes are exchanged by it.
-    rows
-        Of each bank.
-    """
-
-    rest: Value
-    rows: list[Value]
-
-
-def _address(config: NttEngineConfig, stage: int, lane: Sequence[Value], row: Value) -> list[Value]:
-    """Return the bits of the address of a lane in a step of a stage."""
-    varied = config.order.varied(stage)
-    others = iter(row)
-    return [
-        lane[varied.index(i)] if i in varied else next(others)
-        for i in range(config.order.address_bits)
-    ]
-
-
-def _rest(config: NttEngineConfig, stage: int, row: Value) -> list[Value]:
-    """Return the XOR of an address' digits without the bits that lanes vary."""
-    others = [i for i in range(config.order.address_bits) if i not in config.order.varied(stage)]
-    return [
-        reduce(
-            xor,
-            [
-                bit
-                for i, bit in zip(others, row, strict=True)
-                if i % config.order.lane_bits == place
-            ],
-            Const(0, 1),
-        )
-        for place in range(config.order.lane_bits)
-    ]
-
-
-def _choose(index: Value, values: Sequence[Value]) -> Value:
-    """Return the value of an index, by a tree of multiplexers."""
-    if len(values) == 1:
-        return values[0]
-    half = 1 << ((len(values) - 1).bit_length() - 1)
-    low, high = _choose(index, values[:half]), _choose(index, values[half:])
-    return Mux(index[half.bit_length() - 1], high, low)
-
-
-def _exchange(m: Module, name: str, words: Sequence[Value], by: Value) -> list[Value]:
-    """Return the words with word i in place of ``i ^ by``."""
-    for j in range(len(by)):
-        swapped = [Signal(len(word), name=f"{name}_{j}_{i}") for i, word in enumerate(words)]
-        for i, word in enumerate(words):
-            m.d.comb += swapped[i].eq(Mux(by[j], words[i ^ (1 << j)], word))
-        words = swapped
-    return [*words]

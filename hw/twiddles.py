@@ -1,38 +1,93 @@
-"""A memory of twiddle factors that is only read."""
+# amaranth: UnusedElaboratable=no
+"""Twiddle factors: read from a table, or multiplied together from two tables that are far smaller.
 
-from typing import Any
+The indices of the factors that are taken together are numbers side by side, of the stage, of the
+group of rows and of the butterfly, and their exponents are reversed bits: of a factor for groups
+``2**h`` apart and one for what is between them, and for the butterflies, the product is the factor.
+"""
 
-from amaranth.hdl import Module, unsigned
-from amaranth.lib import memory
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from hw.ntt_order import NttOrder
-from pe.butterfly import BARRETT, REDUCERS, SHOUP, UNIFIED, ButterflyConfig
+from hw.ntt_order import ConstantGeometry, InPlace, NttOrder
+from hw.rom import Rom, RomShape
 from pe.config import Config, choice, integer
-from pe.roots import least_root
-from pe.share import Collector
-from pe.unit import StructuralUnit
+from pe.product import (
+    BARRETT,
+    REDUCERS,
+    SHOUP,
+    ModularProduct,
+    ModularProductConfig,
+)
+from pe.roots import check_ring, least_root
+from pe.share import place, share
+from pe.unit import Unit
+
+IN_PLACE, CONSTANT = "in_place", "constant"
+GEOMETRIES: dict[str, type[NttOrder]] = {IN_PLACE: InPlace, CONSTANT: ConstantGeometry}
+STORED, GENERATED = "stored", "generated"
 
 
-class TwiddleRomConfig(Config):
-    """The ring, and the butterflies that take the factors."""
+class RingConfig(Config):
+    """A ring, how much of a stage is done at once, and how products are made."""
 
     modulus: int = integer(
         "a prime that is 1 modulo twice the size", 97, (1 << 62) - 1, default=193
     )
     size: int = integer("coefficients of a polynomial, a power of two", 8, 1 << 16, default=16)
     butterflies: int = integer("butterflies a cycle, a power of two", 1, 64, default=1)
+    geometry: str = choice(
+        "in_place; constant: all stages alike, twice the memory",
+        lambda: GEOMETRIES,
+        default=IN_PLACE,
+    )
+    twiddles: str = choice(
+        "stored; generated: small tables, and a product for each butterfly",
+        lambda: (STORED, GENERATED),
+        default=STORED,
+    )
     reducer: str = choice("reduction of products", lambda: REDUCERS, default=BARRETT)
+    stages: int = integer("pipeline stages of a multiplier", 1, 8, default=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size & (self.size - 1):
+            raise ValueError(f"size: {self.size} is not a power of two")
+        if self.butterflies & (self.butterflies - 1):
+            raise ValueError(f"butterflies: {self.butterflies} is not a power of two")
+        if 2 * self.butterflies > self.size:
+            raise ValueError(
+                f"butterflies: {self.butterflies} is not in 1..{self.size // 2}, half of "
+                f"size={self.size}"
+            )
+        check_ring(self.modulus, self.size)
+        if self.twiddles == GENERATED and self.reducer == SHOUP:
+            raise ValueError(
+                f"twiddles: {GENERATED} is not {STORED}, all that reducer={SHOUP} allows"
+            )
+        _ = self.product
 
     @property
     def order(self) -> NttOrder:
-        """Which factors the butterflies take together."""
-        return NttOrder(self.size, self.butterflies)
+        """Which factors are taken together."""
+        return GEOMETRIES[self.geometry](self.size, self.butterflies)
 
     @property
     def bits(self) -> int:
-        """Bits of a factor."""
+        """Bits of the modulus."""
         return self.modulus.bit_length()
+
+    @property
+    def product(self) -> ModularProductConfig:
+        """Config of a product of two residues."""
+        return ModularProductConfig(modulus=self.modulus, stages=self.stages, reducer=self.reducer)
+
+
+class TwiddlesConfig(RingConfig):
+    """The ring, and the butterflies that take the factors."""
 
     @property
     def quotient_bits(self) -> int:
@@ -40,47 +95,54 @@ class TwiddleRomConfig(Config):
         return self.bits if self.reducer == SHOUP else 0
 
     @property
-    def width(self) -> int:
-        """Bits of a word: the factors of all butterflies, and above them their quotients."""
-        return self.butterflies * (self.bits + self.quotient_bits)
-
-    @property
     def name(self) -> str:
-        return f"twiddles_q{self.modulus}_n{self.size}_p{self.butterflies}_{self.reducer}"
+        geometry = f"_{self.geometry}" if self.geometry != IN_PLACE else ""
+        stages = f"_stages{self.stages}" if self.stages > 1 else ""
+        return (
+            f"twiddles_{self.twiddles}_q{self.modulus}_n{self.size}_p{self.butterflies}"
+            f"{geometry}_{self.reducer}{stages}"
+        )
 
     @property
-    def starts(self) -> tuple[list[int], list[int]]:
-        """Address of the first word of each stage, of the forward transform and the inverse."""
-        starts = [1]
-        for _ in range(2):
-            for stage in range(self.order.address_bits):
-                starts.append(starts[-1] + (self.order.rows >> self.order.repeats(stage)))
-        stages = self.order.address_bits
-        return starts[:stages], starts[stages : 2 * stages]
+    def latency(self) -> int:
+        """Cycles from a row's number to its factors."""
+        return 1 + (self.product.latency if self.twiddles == GENERATED else 0)
 
     @property
-    def depth(self) -> int:
-        """Number of words."""
-        return 2 * self.starts[1][0] - 1
+    def tables(self) -> "list[Table]":
+        """A table of words of all factors, or the two whose words are multiplied.
 
-    @property
-    def words(self) -> list[int]:
-        """Ones, then the factors of each stage, those of stage 0 first, then of the inverse."""
-        order, bits = self.order, self.order.address_bits
-        butterfly = ButterflyConfig(modulus=self.modulus, kind=UNIFIED, reducer=self.reducer)
-        radix = pow(2, butterfly.radix_bits, self.modulus)
-        rows = [[radix] * self.butterflies]
+        In the second case the words of the first have one factor, and the two are as small as they
+        can be together.
+        """
+        order = self.order
+        reverse = [int(f"{i:0{order.address_bits}b}"[::-1], 2) for i in range(self.size)]
+        exponents = [
+            [[reverse[i] for i in indices] for indices in order.twiddles(stage)]
+            for stage in range(order.address_bits)
+        ]
+        if self.twiddles == STORED:
+            return [self._table("", _Layout.of(0, order.row_bits, exponents))]
+        high, low = min(
+            (_split(bits, order.row_bits, exponents) for bits in range(order.row_bits + 1)),
+            key=lambda layouts: sum(len(x.rows) * len(x.rows[0]) for x in layouts),
+        )
+        return [self._table("_high", high), self._table("_low", low)]
+
+    def _table(self, suffix: str, layout: "_Layout") -> "Table":
+        radix = pow(2, self.product.radix_bits, self.modulus)
         root = least_root(self.modulus, self.size)
+        words = [self._word([radix] * len(layout.rows[0]))]
+        starts = []
         for base in (root, pow(root, -1, self.modulus)):
+            starts.append([len(words) + start for start in layout.starts])
             powers = [radix]
             for _ in range(self.size - 1):
                 powers.append(powers[-1] * base % self.modulus)
-            for stage in range(bits):
-                rows += [
-                    [powers[int(f"{i:0{bits}b}"[::-1], 2)] for i in indices]
-                    for indices in order.twiddles(stage)
-                ]
-        return [self._word(row) for row in rows]
+            words += [self._word([powers[e] for e in row]) for row in layout.rows]
+        width = len(layout.rows[0]) * (self.bits + self.quotient_bits)
+        rom = RomShape(f"{self.name}{suffix}_table", width, tuple(words))
+        return Table(rom, starts, layout.first_bit, layout.end_bit)
 
     def _word(self, factors: list[int]) -> int:
         quotients = [(factor << self.quotient_bits) // self.modulus for factor in factors]
@@ -88,56 +150,140 @@ class TwiddleRomConfig(Config):
         return sum(part << i * self.bits for i, part in enumerate(parts))
 
 
-class TwiddleRom(StructuralUnit):
-    """Twiddle factors of both directions of a transform; a read takes one cycle.
+class Table(NamedTuple):
+    """Words of factors, and where those of a stage begin.
+
+    Attributes
+    ----------
+    rom
+        Its first word is of ones. A word has its first factor lowest, and quotients above.
+    starts
+        Of each stage, of the forward transform and of the inverse.
+    first_bit, end_bit
+        Of the number of a group, which bits choose among a stage's words.
+    """
+
+    rom: RomShape
+    starts: list[list[int]]
+    first_bit: int
+    end_bit: int
+
+
+class _Layout(NamedTuple):
+    """Exponents of the words of a table, and what `Table` has, of one direction."""
+
+    rows: list[list[int]]
+    starts: list[int]
+    first_bit: int
+    end_bit: int
+
+    @classmethod
+    def of(cls, first_bit: int, end_bit: int, exponents: list[list[list[int]]]) -> "_Layout":
+        """Put the words of all stages one after the other; stages share those they have alike."""
+        rows: list[list[int]] = []
+        starts = [0] * len(exponents)
+        placed: list[int] = []
+        # Those of the stage with the most groups may begin with those of others.
+        for stage in sorted(range(len(exponents)), key=lambda s: -len(exponents[s])):
+            block = exponents[stage]
+            same = (s for s in placed if exponents[s][: len(block)] == block)
+            found = next(same, None)
+            if found is None:
+                starts[stage] = len(rows)
+                rows += block
+                placed.append(stage)
+            else:
+                starts[stage] = starts[found]
+        return cls(rows, starts, first_bit, end_bit)
+
+
+def _split(
+    low_bits: int, row_bits: int, exponents: list[list[list[int]]]
+) -> tuple[_Layout, _Layout]:
+    """Return the tables of groups ``2**low_bits`` apart, and of what is between."""
+    high = [[[row[0]] for row in rows[:: 1 << low_bits]] for rows in exponents]
+    low = [[[e - rows[0][0] for e in row] for row in rows[: 1 << low_bits]] for rows in exponents]
+    return _Layout.of(low_bits, row_bits, high), _Layout.of(0, low_bits, low)
+
+
+class Twiddles(Unit):
+    """Twiddle factors of both directions of a transform, one row a cycle.
 
     Members
     -------
-    address : In(range(depth))
-        0 reads ones; see `TwiddleRomConfig.starts` for those of a stage.
+    stage, row : In
+        What the butterflies take.
+    inverse : In(1)
+        Of the inverse transform.
+    ones : In(1)
+        All factors are 1 instead.
     factors : Out(butterflies * bits)
         That of the first butterfly lowest; times the radix for Montgomery's reduction.
     quotients : Out(butterflies * bits)
         Of the factors, with reducer=shoup only.
     """
 
-    config: TwiddleRomConfig
+    config: TwiddlesConfig
 
-    def __init__(self, config: TwiddleRomConfig) -> None:
-        factors = unsigned(config.butterflies * config.bits)
-        members = {"address": In(range(config.depth)), "factors": Out(factors)}
+    def __init__(self, config: TwiddlesConfig) -> None:
+        order, width = config.order, config.butterflies * config.bits
+        members = {
+            "stage": In(range(order.address_bits)),
+            "row": In(max(1, order.row_bits)),
+            "inverse": In(1),
+            "ones": In(1),
+            "factors": Out(width),
+        }
         if config.quotient_bits:
-            members["quotients"] = Out(factors)
+            members["quotients"] = Out(width)
         super().__init__(config, members)
+
+    @property
+    def latency(self) -> int:  # type: ignore[override]
+        """Cycles from a row's number to its factors."""
+        return self.config.latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        config = self.config
-        rom: Any = memory.Memory(
-            shape=unsigned(config.width), depth=config.depth, init=config.words
-        )
-        m.submodules["storage"] = rom
-        read = rom.read_port()
-        split = len(self.factors)
-        m.d.comb += [read.addr.eq(self.address), self.factors.eq(read.data[:split])]
-        if config.quotient_bits:
-            m.d.comb += self.quotients.eq(read.data[split:])
+        tables = zip(("high", "low"), self.config.tables, strict=False)
+        words = [self._read(m, platform, name, table) for name, table in tables]
+        width = len(self.factors)
+        if len(words) == 1:
+            m.d.comb += self.factors.eq(words[0][:width])
+            if self.config.quotient_bits:
+                m.d.comb += self.quotients.eq(words[0][width:])
+            return m
+        common, each = words
+        for t in range(self.config.butterflies):
+            product = place(m, platform, f"product_{t}", ModularProduct, self.config.product)
+            m.d.comb += [
+                product.a.eq(each.word_select(t, self.config.bits)),
+                product.b.eq(common),
+                product.i_valid.eq(0),
+                self.factors.word_select(t, self.config.bits).eq(product.product),
+            ]
         return m
 
-    def clocks(self, collector: Collector) -> list[str]:
-        return ["clk"]
+    def _read(self, m: Module, platform: object, name: str, table: Table) -> Signal:
+        order = self.config.order
+        depth = range(len(table.rom.words))
+        starts = [choose(self.stage, [Const(s, depth) for s in of]) for of in table.starts]
+        groups = [
+            Cat(self.row[bit] for bit in order.group_bits(stage)[table.first_bit : table.end_bit])
+            for stage in range(order.address_bits)
+        ]
+        address = Signal(depth, name=f"{name}_address")
+        start = Mux(self.inverse, starts[1], starts[0])
+        m.d.comb += address.eq(Mux(self.ones, 0, start + choose(self.stage, groups)))
+        word = Signal(table.rom.width, name=f"{name}_word")
+        share(m, platform, f"{name}_table", Rom, table.rom, address=address, data=word)
+        return word
 
-    def verilog_body(self, collector: Collector) -> str:
-        width, split = self.config.width, len(self.factors)
-        lines = "".join(
-            f"    storage[{address}] = {width}'h{word:x};\n"
-            for address, word in enumerate(self.config.words)
-        )
-        quotients = f"  assign quotients = word[{width - 1}:{split}];\n" if split < width else ""
-        return (
-            f"  reg [{width - 1}:0] storage [0:{self.config.depth - 1}];\n"
-            f"  reg [{width - 1}:0] word;\n"
-            f"  initial begin\n{lines}  end\n"
-            "  always @(posedge clk) word <= storage[address];\n"
-            f"  assign factors = word[{split - 1}:0];\n" + quotients
-        )
+
+def choose(index: Value, values: Sequence[Value]) -> Value:
+    """Return the value of an index, by a tree of multiplexers."""
+    if len(values) == 1:
+        return values[0]
+    half = 1 << ((len(values) - 1).bit_length() - 1)
+    low, high = choose(index, values[:half]), choose(index, values[half:])
+    return Mux(index[half.bit_length() - 1], high, low)

@@ -9,30 +9,20 @@ arithmetic for number-theoretic transforms" (2014), for what stays below four ti
 
 from amaranth.hdl import Module, Mux, Signal, Value
 
-from pe.barrett import BarrettConfig, barrett_product
 from pe.config import choice, flag
-from pe.modular import ModularUnit, Q, StagedConfig, halved, reduced
+from pe.modular import ModularUnit, Q, halved, reduced
 from pe.modular_add import add_residues, subtract_residues
-from pe.montgomery import MontgomeryConfig, montgomery_product, zeros
-from pe.pipeline import Pipeline, Product
-from pe.shoup import ShoupConfig, shoup_product
-from pe.solinas import SolinasConfig, solinas_reduce
+from pe.pipeline import Pipeline
+from pe.product import ReducerConfig, modular_product
 
 CT, GS, UNIFIED = "ct", "gs", "unified"
 KINDS = (CT, GS, UNIFIED)
-BARRETT, MONTGOMERY, WORDS = "barrett", "montgomery", "word_montgomery"
-SHOUP = "shoup"
-SOLINAS = "solinas"
-REDUCERS = (BARRETT, MONTGOMERY, WORDS, SHOUP, SOLINAS)
-
-MOST_WORD = 32
 
 
-class ButterflyConfig(StagedConfig):
+class ButterflyConfig(ReducerConfig):
     """Order of sum and product, and how the product is reduced."""
 
     kind: str = choice("ct multiplies first, gs adds first", lambda: KINDS, default=CT)
-    reducer: str = choice("reduction of the product", lambda: REDUCERS, default=BARRETT)
     lazy: bool = flag("results below four times the modulus, of gs below twice", default=False)
     halve: bool = flag("gs halves both results, modulo the modulus", default=False)
 
@@ -40,51 +30,6 @@ class ButterflyConfig(StagedConfig):
         super().__post_init__()
         if self.halve and self.kind == CT:
             raise ValueError("halve: true is not false, all that kind=ct allows")
-        if self.reducer == SOLINAS:
-            if self.runtime:
-                raise ValueError("runtime: true is not false, all that reducer=solinas allows")
-            if self.lazy:
-                raise ValueError("lazy: true is not false, all that reducer=solinas allows")
-            SolinasConfig(modulus=self.modulus)
-
-    @property
-    def barrett(self) -> BarrettConfig:
-        """Config of the product, with reducer=barrett."""
-        return BarrettConfig(
-            modulus=self.modulus, runtime=self.runtime, stages=self.stages, lazy=self.lazy
-        )
-
-    @property
-    def word(self) -> int:
-        """Bits that a step of word_montgomery takes off; 0 of the others."""
-        return min(MOST_WORD, zeros(self.modulus - 1)) if self.reducer == WORDS else 0
-
-    @property
-    def montgomery(self) -> MontgomeryConfig:
-        """Config of the product, with reducer=montgomery and word_montgomery."""
-        return MontgomeryConfig(
-            modulus=self.modulus,
-            runtime=self.runtime,
-            stages=self.stages,
-            lazy=self.lazy,
-            word=self.word,
-        )
-
-    @property
-    def shoup(self) -> ShoupConfig:
-        """Config of the product, with reducer=shoup."""
-        return ShoupConfig(
-            modulus=self.modulus,
-            runtime=self.runtime,
-            stages=self.stages,
-            slack=2 * self.lazy,
-            lazy=self.lazy,
-        )
-
-    @property
-    def solinas(self) -> SolinasConfig:
-        """Config of the reduction, with reducer=solinas."""
-        return SolinasConfig(modulus=self.modulus, excess=self.bits)
 
     @property
     def operand_bits(self) -> int:
@@ -92,39 +37,12 @@ class ButterflyConfig(StagedConfig):
         return self.bits + self.lazy * (1 if self.kind == GS else 2)
 
     @property
-    def radix_bits(self) -> int:
-        """The product is divided by two to this."""
-        return self.montgomery.radix_bits if self.reducer in (MONTGOMERY, WORDS) else 0
-
-    @property
     def latency(self) -> int:
-        match self.reducer:
-            case "barrett":
-                product = 3 * self.stages + self.barrett.steps
-            case "shoup":
-                product = self.shoup.latency
-            case "solinas":
-                product = self.stages + self.solinas.latency
-            case _:
-                product = self.montgomery.latency
-        return product + (self.kind != CT) + self.halve + (self.kind != GS)
-
-    @property
-    def ports(self) -> dict[str, int]:
-        """Ports of constants of the twiddle factor and of a modulus given at run time."""
-        if self.reducer == SHOUP:
-            return {"quotient": self.shoup.operand_bits}
-        if self.runtime and self.reducer == BARRETT:
-            return self.barrett.ports
-        if self.runtime and self.reducer == MONTGOMERY:
-            return {"inverse": self.montgomery.radix_bits}
-        return {}
+        return self.product_latency + (self.kind != CT) + self.halve + (self.kind != GS)
 
     @property
     def name(self) -> str:
-        reducer = self.reducer if self.reducer != BARRETT else ""
-        options: dict[str, bool] = {reducer: True} if reducer else {}
-        return self.slug(f"butterfly_{self.kind}", **options, lazy=self.lazy, halve=self.halve)
+        return self.reducer_slug(f"butterfly_{self.kind}", halve=self.halve)
 
 
 class Butterfly(ModularUnit):
@@ -184,7 +102,7 @@ class Butterfly(ModularUnit):
             p.step(**halves)
         # Of a word below 2q the top bits are zero.
         p.let(u=p["u"][: config.bits + config.lazy])
-        self._multiply(m, p)
+        modular_product(m, p, config, "v", "w", "t")
         if config.kind == GS:
             p.let(x=p["u"], y=p["t"])
             p.drop("u", "t")
@@ -220,16 +138,3 @@ class Butterfly(ModularUnit):
         )
         m.d.comb += [total.eq(u + t), raised.eq(u + (q << 1)), difference.eq(raised - t)]
         return total, difference
-
-    def _multiply(self, m: Module, p: Pipeline) -> None:
-        config = self.config
-        match config.reducer:
-            case "barrett":
-                barrett_product(m, p, config.barrett, "v", "w", "t")
-            case "shoup":
-                shoup_product(m, p, config.shoup, "v", "w", "quotient", "t")
-            case "solinas":
-                p.multiply([Product("z", "v", "w", 2 * config.bits)], config.stages, ["v", "w"])
-                solinas_reduce(m, p, config.modulus, "t")
-            case _:
-                montgomery_product(m, p, config.montgomery, "v", "w", "t")

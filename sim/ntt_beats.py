@@ -3,7 +3,7 @@
 import numpy as np
 
 from hw.ntt_engine import NttEngine, Operation
-from pe.butterfly import SHOUP
+from pe.product import SHOUP
 from sim.job import Arrays
 from sim.stimuli import Generator
 

@@ -1563,8 +1563,29 @@ MUTANTS = [
     Mutant(
         "ntt: the inverse takes the forward twiddle factors",
         "ntt_engine",
-        (Edit("twiddles_q", r"\[address\]", "[address % 15]"),),
+        (Edit(r"twiddles_stored\S*_table", r"\[address\]", "[address % 15]"),),
         BEATS,
+    ),
+    Mutant(
+        "ntt: a stage in constant geometry begins too early",
+        "ntt_engine",
+        (Edit("ntt_q", r"assign (_\d+_) = settled \| _\d+_;", r"assign \1 = 1;"),),
+        f"{BEATS}|{CYCLES}",
+        settings=(("geometry", "constant"),),
+    ),
+    Mutant(
+        "ntt: after an odd number of stages a polynomial is looked for where it began",
+        "ntt_engine",
+        (Edit("ntt_q", r"sides <= _\d+_;", "sides <= 0;"),),
+        BEATS,
+        settings=(("geometry", "constant"), ("size", 32)),
+    ),
+    Mutant(
+        "ntt: a generated factor is of a group before",
+        "ntt_engine",
+        (Edit(r"twiddles_generated\S*_low_table", r"\[address\]", "[address & ~1]"),),
+        BEATS,
+        settings=(("twiddles", "generated"),),
     ),
     Mutant(
         "ntt: a beat does not wait for the sink",

@@ -54,6 +54,20 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
     ("additive_attention", {"keys": 3, "values": 4, "tokens": 5, "width": 16}),
     ("ntt_engine", {"modulus": 257, "size": 64, "butterflies": 4, "slots": 3, "reducer": "shoup"}),
     ("ntt_engine", {"modulus": 97, "size": 8, "butterflies": 4, "slots": 1}),
+    ("ntt_engine", {"modulus": 97, "size": 8, "butterflies": 4, "geometry": "constant"}),
+    ("ntt_engine", {"size": 32, "butterflies": 8, "slots": 3, "twiddles": "generated"}),
+    (
+        "ntt_engine",
+        {
+            "modulus": 257,
+            "size": 128,
+            "butterflies": 4,
+            "slots": 5,
+            "geometry": "constant",
+            "twiddles": "generated",
+            "reducer": "word_montgomery",
+        },
+    ),
     (
         "ntt_engine",
         {
@@ -95,11 +109,18 @@ def test_product_of_a_ring(reducer: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "butterflies"), [(4096, 1), (4096, 4), (16384, 4), (65536, 16)])
-def test_two_polynomials_hide_the_pipeline(size: int, butterflies: int) -> None:
+def test_two_polynomials_or_constant_geometry_hide_the_pipeline(
+    size: int, butterflies: int
+) -> None:
     """The formula that the bench holds the engine to is within 1 % of what butterflies need."""
-    config = NttEngineConfig(modulus=786433, size=size, butterflies=butterflies)
+    settings = {"modulus": 786433, "size": size, "butterflies": butterflies}
+    config = config_of(DESIGNS["ntt_engine"], **settings)
+    assert isinstance(config, NttEngineConfig)
     least = (size.bit_length() - 1) * size // (2 * butterflies)
     assert least < NttEngine(config).transform_cycles(2) / 2 <= 1.01 * least
+    constant = config_of(DESIGNS["ntt_engine"], **settings, geometry="constant")
+    assert isinstance(constant, NttEngineConfig)
+    assert NttEngine(constant).transform_cycles(1) == least + constant.latency + 1 <= 1.01 * least
 
 
 def test_pauses_change_no_beat(tmp_path: Path) -> None:

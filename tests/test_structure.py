@@ -24,6 +24,7 @@ from hw.chain import Chain, ChainConfig, Link
 from hw.emit import emit
 from hw.engine import EngineConfig, GemmEngine
 from hw.memory import Memory, MemoryShape
+from hw.rom import Rom, RomShape
 from hw.skew import Skew, SkewShape
 from hw.table import Table, TableConfig
 from pe.mac import MacConfig, MultiplyAdd
@@ -232,6 +233,12 @@ def test_table(tmp_path: Path) -> None:
     config = TableConfig("words", "a table of words", 5, (3, 31, 0, 7, 8, 9, 1, 16))
     inputs = random_inputs(random_generator(), ports_of(Table(config))[0])
     assert_alike(Table, config, inputs, 0, tmp_path)
+
+
+def test_rom(tmp_path: Path) -> None:
+    config = RomShape("constants", 5, (3, 31, 0, 7, 8, 9, 1, 16))
+    inputs = random_inputs(random_generator(), ports_of(Rom(config))[0])
+    assert_alike(Rom, config, inputs, 1, tmp_path)
 
 
 @pytest.mark.parametrize(
