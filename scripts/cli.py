@@ -291,6 +291,7 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
         "--library", metavar="FILE.toml", help="standard cells (default NanGate 45 nm)"
     )
     parser.add_argument("--flat", action="store_true", help="synthesise as one module")
+    _add_quick(parser)
     parser.add_argument(
         "--timer", choices=("opensta", "abc"), help="insist on a timer (default OpenSTA if there)"
     )
@@ -313,6 +314,10 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
         "--gates", action="store_true", help="run the netlist in the design's own bench"
     )
     _add_seed(parser)
+
+
+def _add_quick(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="map by two recipes instead of all")
 
 
 def _add_periods(parser: argparse.ArgumentParser) -> None:
@@ -458,6 +463,7 @@ def _sweep(parser: argparse.ArgumentParser) -> None:
         "--scheduler", metavar="ADDRESS", help="of a dask cluster (default a local one)"
     )
     parser.add_argument("--no-power", action="store_true", help="do not measure power")
+    _add_quick(parser)
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, help="folder (default build/sweep)"
     )

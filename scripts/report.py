@@ -133,7 +133,8 @@ def _command(args: argparse.Namespace) -> str:
         value = getattr(args, option)
         if value not in (None, "uniform") and (option, value) != ("seed", 1):
             words += [f"--{option}", str(value)]
-    words += [f"--{x.replace('_', '-')}" for x in ("flat", "no_power", "gates") if getattr(args, x)]
+    flags = ("flat", "quick", "no_power", "gates")
+    words += [f"--{flag.replace('_', '-')}" for flag in flags if getattr(args, flag)]
     return shlex.join(words)
 
 

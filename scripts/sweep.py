@@ -41,7 +41,17 @@ from scripts.settings import select
 from scripts.status import Status
 from sim.simulate import BUILD
 
-_POINT_KEYS = ("design", "set", "periods", "power", "flat", "operands", "group", "baseline")
+_POINT_KEYS = (
+    "design",
+    "set",
+    "periods",
+    "power",
+    "flat",
+    "quick",
+    "operands",
+    "group",
+    "baseline",
+)
 _GROUP_KEYS = ("name", "published")
 LARGEST_SWEEP = 10_000
 CONNECT_SECONDS = 10
@@ -91,9 +101,10 @@ def read_sweep(path: Path) -> Sweep:
 
     The file has tables ``[[sweep]]`` with ``design`` (a design or a preset), ``set`` (a table:
     a value, or a list of values to try, by parameter), ``periods`` (targets in ns), ``power``
-    (false leaves it out), ``flat`` and ``operands``. Each list multiplies the points. ``group``
-    names a table ``[[group]]`` with ``name`` and, where a paper states them, ``published`` gains in
-    ``area`` and ``energy`` efficiency; ``baseline = true`` makes points the side compared with.
+    (false leaves it out), ``flat``, ``quick`` and ``operands``. Each list multiplies the points.
+    ``group`` names a table ``[[group]]`` with ``name`` and, where a paper states them,
+    ``published`` gains in ``area`` and ``energy`` efficiency; ``baseline = true`` makes points the
+    side compared with.
 
     Raises
     ------
@@ -153,7 +164,7 @@ def _points(entry: dict[str, Any], path: Path) -> Iterator[Point]:
     group = entry.get("group", "")
     if not isinstance(group, str):
         raise ValueError(f"sweep: group in {path}: {group!r} is not a name")
-    for key in ("power", "flat", "baseline"):
+    for key in ("power", "flat", "quick", "baseline"):
         if not isinstance(entry.get(key, False), bool):
             raise ValueError(f"sweep: {key} in {path}: {entry[key]!r} is not true or false")
     periods = entry.get("periods", [])
@@ -162,6 +173,7 @@ def _points(entry: dict[str, Any], path: Path) -> Iterator[Point]:
     options = Options(
         periods_ns=tuple(check_period(float(period), "periods") for period in periods),
         flat=entry.get("flat", False),
+        quick=entry.get("quick", False),
         power=entry.get("power", True),
         operands=str(Operands.parse(str(entry.get("operands", "uniform")))),
     )
@@ -379,6 +391,8 @@ def run(args: argparse.Namespace) -> int:
     points = sweep.points
     if args.no_power:
         points = [replace(p, options=replace(p.options, power=False)) for p in points]
+    if args.quick:
+        points = [replace(p, options=replace(p.options, quick=True)) for p in points]
     records, lost = run_points(points, args.library, args.scheduler)
     stem = (args.output or BUILD / "sweep") / args.file.stem
     files = write_tables(records, stem) if records else []

@@ -223,6 +223,23 @@ def test_abc_times_where_it_is_asked_to(tmp_path: Path) -> None:
     assert found.timer == "ABC" and found.path and 0.1 < found.min_period_ns < 3
 
 
+def test_quick_is_two_of_the_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    emission = emit(DESIGNS["mac"].component, config_of(DESIGNS["mac"], **SMALL))
+    pool, few = (Pool(emission, nangate45(), False, "ABC", few) for few in (False, True))
+    assert len(few.recipes) == 2 < len(pool.recipes) and set(few.recipes) < set(pool.recipes)
+    monkeypatch.setattr(curve, "store", lambda: tmp_path)
+    config, periods = config_of(DESIGNS["mac"], **SMALL), (1.5,)
+    (best,), (found,) = (
+        measure(
+            DESIGNS["mac"], config, nangate45(), Options(periods, quick=quick, power=False)
+        ).records
+        for quick in (False, True)
+    )
+    assert found.quick and not best.quick
+    assert best.area_um2 is not None and found.area_um2 is not None
+    assert found.area_um2 >= best.area_um2
+
+
 def test_a_design_is_worth_its_recipes(tmp_path: Path) -> None:
     design = DESIGNS["mac"]
     emission = emit(design.component, config_of(design, **SMALL))

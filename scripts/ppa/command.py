@@ -15,6 +15,7 @@ def options_of(args: argparse.Namespace) -> Options:
     return Options(
         periods_ns=tuple(args.period or ()),
         flat=args.flat,
+        quick=args.quick,
         timer=args.timer,
         power=not args.no_power,
         operands=args.operands,
@@ -83,7 +84,7 @@ def show(measurement: Measurement) -> None:
         ["library", first.library],
         ["timer", first.timer],
         ["activity", first.activity or "not measured"],
-        ["synthesis", "flat" if first.flat else "hierarchical"],
+        ["synthesis", ("flat" if first.flat else "hierarchical") + ", quick" * first.quick],
         ["flip-flops", first.flip_flops],
         ["memory bits, in no figure above", first.memory_bits],
         ["netlist of the first target", measurement.netlists[0]],

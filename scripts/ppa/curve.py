@@ -42,6 +42,8 @@ class Options:
         Target periods; by default `SPREAD`.
     flat
         One module for all but the memories.
+    quick
+        Map by two recipes instead of all.
     timer
         ``"opensta"`` or ``"abc"`` to insist; by default OpenSTA where it is installed.
     power
@@ -60,6 +62,7 @@ class Options:
 
     periods_ns: tuple[float, ...] = ()
     flat: bool = False
+    quick: bool = False
     timer: str | None = None
     power: bool = True
     operands: str = "uniform"
@@ -223,7 +226,9 @@ def measure(
     rate = variable_rate(design, config, operands, options.seed)
     measurement = Measurement(
         [
-            _record(design, config, n, timings[_key(n)], powers.get(_key(n)), activity, rate)
+            _record(
+                design, config, options, n, timings[_key(n)], powers.get(_key(n)), activity, rate
+            )
             for n in netlists
         ],
         timings[_key(netlists[0])].path,
@@ -264,7 +269,7 @@ def _synthesise(
     """Return the best netlist for each target period."""
     if options.flat:
         check_flat(emission)
-    pool = Pool(emission, library, False, timer)
+    pool = Pool(emission, library, False, timer, options.quick)
     pool.add(pool.recipes, [TIGHT])
     periods = options.periods_ns or _spread(pool)
     pool.aim(periods)
@@ -312,6 +317,7 @@ def _powers(
 def _record(
     design: Design,
     config: Config,
+    options: Options,
     netlist: Netlist,
     timing: Timing,
     power: Power | None,
@@ -331,6 +337,7 @@ def _record(
         timer=timing.timer,
         activity=activity,
         flat=netlist.flat,
+        quick=options.quick,
         booth=netlist.booth,
         adders=netlist.adders,
         target_period_ns=netlist.period_ns,

@@ -80,6 +80,13 @@ def recipes(library: Library, multiplies: bool, adds: bool, heaps: bool) -> list
     return found
 
 
+def quick(found: Iterable[Recipe]) -> list[Recipe]:
+    """Return of the recipes for a design the one that aims at area and the one that is balanced."""
+    plain = [r for r in found if (r.front.carry, r.front.adders) == (PLAIN_CARRY, GATES)]
+    booth = any(recipe.front.booth for recipe in plain)
+    return [r for r in plain if r.front.booth == booth and r.mapping in ("area", "balanced")]
+
+
 def coarse_commands(front: FrontEnd, heaps: Iterable[str]) -> list[str]:
     """Return the Yosys commands from word-level logic to gates, flip-flops apart.
 

@@ -24,6 +24,8 @@ class Record:
         Where switching activity came from; ``None`` when power was not measured.
     flat
         Synthesised as one module.
+    quick
+        Mapped by two recipes instead of all: area and delay may be larger than they need be.
     booth
         Multipliers went through Yosys' ``booth`` (radix-4 Booth), or through its default.
     adders
@@ -59,6 +61,7 @@ class Record:
     timer: str = ""
     activity: str | None = None
     flat: bool = False
+    quick: bool = False
     booth: bool = False
     adders: str = "abc"
     target_period_ns: float | None = None

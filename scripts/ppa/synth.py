@@ -23,7 +23,7 @@ from scripts.ppa.library import Library
 from scripts.ppa.mapping import Variant, from_json, map_logic, to_json
 from scripts.ppa.memories import PREFIX, stub, timed_memory
 from scripts.ppa.netlist import ModuleCells, Netlist
-from scripts.ppa.recipes import GATES, FrontEnd, Recipe, recipes
+from scripts.ppa.recipes import GATES, FrontEnd, Recipe, quick, recipes
 from scripts.ppa.structure import Structure, elaborate
 from scripts.ppa.timing import ABC, CLOCK, opensta
 from sim.cache import SOURCE_ROOT, content_key
@@ -77,6 +77,8 @@ class Pool:
         One module for all but the memories.
     timer
         What `choose_timer` returned.
+    few
+        Try two recipes only.
 
     Raises
     ------
@@ -84,13 +86,17 @@ class Pool:
         When the design is too large to be flat.
     """
 
-    def __init__(self, emission: Emission, library: Library, flat: bool, timer: str) -> None:
+    def __init__(
+        self, emission: Emission, library: Library, flat: bool, timer: str, few: bool = False
+    ) -> None:
         self.library, self.timer, self.flat = library, timer, flat
         self.folder = store() / key_of(emission, library, flat, timer)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.structure: Structure = elaborate(emission, flat, self.folder)
         kinds = (self.structure.multiplies, self.structure.adds, self.structure.heaps)
         self.recipes = recipes(library, *map(bool, kinds))
+        if few:
+            self.recipes = quick(self.recipes)
         if timer == ABC:
             # ABC's timer does not see through a library cell that it did not place.
             self.recipes = [r for r in self.recipes if r.front.adders == GATES]
