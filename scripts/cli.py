@@ -454,6 +454,14 @@ def _ppa(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _fpga(parser: argparse.ArgumentParser) -> None:
+    _add_design(parser)
+    parser.add_argument(
+        "--family", choices=("xilinx", "ecp5", "ice40"), default="xilinx", help="default xilinx (7)"
+    )
+    _add_json(parser)
+
+
 def _sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE.toml", type=Path, help="designs and value ranges")
     parser.add_argument(
@@ -509,6 +517,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], str]
     ("errors", "errors of products by integer addition", _errors, "scripts.errors:run"),
     ("layer", "real weights in arrays of narrow PEs", _layer, "scripts.layer:run"),
     ("ppa", "area, timing and energy in standard cells", _ppa, "scripts.ppa.command:run"),
+    ("fpga", "look-up tables and multipliers of an FPGA", _fpga, "scripts.fpga:run"),
     ("sweep", "measure many designs in parallel", _sweep, "scripts.sweep:run"),
     ("report", "write a page with every table and plot", _report, "scripts.report:run"),
     ("doctor", "find the tools and say what is missing", _add_json, "scripts.doctor:run"),
