@@ -43,7 +43,7 @@ class Options:
     flat
         One module for all but the memories.
     quick
-        Map by two recipes instead of all.
+        Map by two recipes instead of all, and simulate fewer operands of a function unit.
     timer
         ``"opensta"`` or ``"abc"`` to insist; by default OpenSTA where it is installed.
     power
@@ -307,7 +307,7 @@ def _powers(
     modules = _each(read_modules, netlists)
     # A module may have cells, such as buffers, in some netlists only.
     seen = [instances for of_netlist in modules for instances in of_netlist]
-    work = workload(design, config, seen, operands, options.seed)
+    work = workload(design, config, seen, operands, options.seed, options.quick)
     periods = [timings[_key(netlist)].min_period_ns for netlist in netlists]
     powers = measure_powers(list(zip(modules, periods, strict=True)), work, source)
     found = dict(zip(map(_key, netlists), powers, strict=True))

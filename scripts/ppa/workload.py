@@ -31,8 +31,8 @@ from sim.tools import MissingTool
 SAMPLES = 2
 """Instances of a module that are simulated; the others are taken to switch as these do."""
 
-UNIT_CYCLES = 1000
-"""Cycles for which a function unit is measured."""
+UNIT_CYCLES, QUICK_CYCLES = 1000, 200
+"""Cycles for which a function unit is measured, and where it is to be quick."""
 
 FILLING_ROWS = 8
 """Rows of C that leave an engine before it is measured, at least."""
@@ -74,6 +74,7 @@ def workload(
     modules: Sequence[Instances],
     operands: Operands,
     seed: int = 1,
+    quick: bool = False,
 ) -> Workload:
     """Run the bench of a design on operands and take the vectors of sampled instances from it.
 
@@ -89,7 +90,8 @@ def workload(
     """
     component = design.component(config)
     if design.kind is Kind.FUNCTION_UNIT:
-        vectors = unit_vectors(design, config, operands, UNIT_CYCLES, seed)
+        cycles = QUICK_CYCLES if quick else UNIT_CYCLES
+        vectors = unit_vectors(design, config, operands, cycles, seed)
         done = vectors.cycles - vectors.first
         operations = round(done * getattr(component, "macs_per_cycle", 1))
         return Workload(f"{operands} operands, {done} cycles", done, operations, {(): vectors})
