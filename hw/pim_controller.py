@@ -353,7 +353,8 @@ class PimController(Unit):
     def _refresh(self, m: Module, choice: _Choice, due: Signal) -> None:
         config = self.config
         size = config.banks_of_rank
-        for rank in reversed(range(config.ranks)):
+        taken: Value = Value.cast(0)
+        for rank in range(config.ranks):
             banks = range(rank * size, (rank + 1) * size)
             mem, mem_bank = first_of([self.mem_open[b] & self.mem_pre[b] for b in banks])
             pim, pim_bank = first_of([self.pim_open[b] & self.pim_pre[b] for b in banks])
@@ -361,12 +362,16 @@ class PimController(Unit):
             acts = [self._acts["mem"][b] == 0 for b in banks] + [
                 self._acts["pim"][b] == 0 for b in banks
             ]
-            with m.If(due[rank] & mem):
+            rests = closed & Cat(*acts).all()
+            # One rank a cycle: two commands would be ORed on the bus.
+            mine = named(m, f"refreshes_{rank}", due[rank] & ~taken)
+            taken = taken | (due[rank] & (mem | (pim if config.dual else 0) | rests))
+            with m.If(mine & mem):
                 choice.issue(m, Command.PRE, banks.start + mem_bank)
             if config.dual:
-                with m.Elif(due[rank] & pim):
+                with m.Elif(mine & pim):
                     choice.issue(m, Command.PPRE, banks.start + pim_bank)
-            with m.Elif(due[rank] & closed & Cat(*acts).all()):
+            with m.Elif(mine & rests):
                 choice.issue(m, Command.REF, rank)
 
     def _open(

@@ -72,6 +72,7 @@ Settings = tuple[tuple[str, str | int], ...]
 FUSED: Settings = (("pe", "fused"),)
 ROUTER: Settings = (("depth", 2),)
 ONE_BUFFER: Settings = (("dual", False), ("max_wait", 700))
+BOTH_RANKS: Settings = (("ranks", 2), ("refresh_all", True))
 PIM: Settings = (("max_wait", 1100), ("gbuf_depth", 2))
 OPT1: Settings = (("pe", "opt1"),)
 OPT2: Settings = (("pe", "opt2"), ("terms", 3), ("stages", 1))
@@ -157,6 +158,13 @@ MUTANTS = [
         "pim",
         (Edit("controller", r"assign until_refresh = .*;", "assign until_refresh = 18'd0;"),),
         r"cycle \d+: I9: ",
+    ),
+    Mutant(
+        "pim: two ranks that are due both put a command on the bus",
+        "pim",
+        (Edit("controller", r"assign refreshes_1 = .*;", "assign refreshes_1 = due[1];"),),
+        r"command \d+: \w+ \d+ .*, the model says|cycle \d+: I\d+: ",
+        settings=BOTH_RANKS,
     ),
     Mutant(
         "pim: one of tFAW's timers is a cycle short",

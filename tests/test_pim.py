@@ -45,14 +45,19 @@ BFLOAT = PimConfig.from_settings(
     {**SMALL, "element": "bf16", "subarray_rows": 2, "guard_margin": 3, "timing.t_refi": 1300}
 )
 HALF = PimConfig.from_settings({**SMALL, "element": "fp16", "dual": False, "lanes": 3})
-CONFIGS = [DUAL, SINGLE, TWO_RANKS, BFLOAT, HALF]
+BOTH_RANKS = {**SMALL, "ranks": 2, "banks": 2, "lanes": 1, "columns": 2, "refresh_all": True}
+BOTH_DUAL, BOTH_SINGLE = (
+    PimConfig.from_settings({**BOTH_RANKS, "dual": dual, "timing.t_refi": 900})
+    for dual in (True, False)
+)
+CONFIGS = [DUAL, SINGLE, TWO_RANKS, BFLOAT, HALF, BOTH_DUAL, BOTH_SINGLE]
 
 
 def outcome(config: PimConfig, trace: list[Request], folder: Path) -> Outcome:
     return run_trace(DESIGN, config, write_trace(trace), folder, SEED)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=str)
+@pytest.mark.parametrize("config", CONFIGS, ids=[config.name for config in CONFIGS])
 def test_random_traces(config: PimConfig, tmp_path: Path) -> None:
     """With refresh; memory and PIM fight over a few rows."""
     trace = random_trace(random_generator(), organisation_of(config), 5, 500)
@@ -86,6 +91,20 @@ def test_corner_cases(tmp_path: Path) -> None:
         Request(Op.READ, 1, 6, 0, arrival=1990),
     ]
     assert outcome(DUAL, trace, tmp_path).result["commands"]
+
+
+@pytest.mark.parametrize("config", [BOTH_DUAL, BOTH_SINGLE], ids=["dual", "single"])
+def test_ranks_that_are_due_at_one_time(config: PimConfig, tmp_path: Path) -> None:
+    """One command a cycle: the second rank may refresh while the first still closes its rows."""
+    trace = [
+        Request(Op.HEADER, row=1, k=8, gemvs=1),
+        Request(Op.GEMV, k=8),
+        Request(Op.READ, 2, 5, 0),
+        Request(Op.READ, 0, 1, 0, arrival=1200),
+        Request(Op.READ, 1, 1, 0, arrival=2500),
+    ]
+    events = outcome(config, trace, tmp_path).result["events"]
+    assert sum(command == "REF" for _, command, *_ in events) == 4
 
 
 def test_attention(tmp_path: Path) -> None:
