@@ -10,7 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from golden.pim_commands import Command, Event, Run
-from golden.pim_timing import Organisation, Policy, Timing, guard, refresh_interval, service, span
+from golden.pim_timing import (
+    Organisation,
+    Policy,
+    Timing,
+    copy_guard,
+    guard,
+    refresh_interval,
+    service,
+    span,
+)
 from golden.pim_trace import Op, Request
 
 
@@ -182,7 +191,7 @@ class Channel:
             until_memory = wait + span(self.org, self.timing, self.policy, request.k, request.gemvs)
         else:
             until_memory = self.timing.gwrite
-            until_refresh = self.timing.gwrite + self.org.banks_of_rank + self.timing.t_rp - 1
+            until_refresh = copy_guard(self.org, self.timing)
         bound = self.policy.max_wait
         held = self._age + until_memory + service(self.org, self.timing)
         if bound and mem is not None and held > bound:

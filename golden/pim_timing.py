@@ -242,14 +242,28 @@ def guard(org: Organisation, timing: Timing, policy: Policy, k: int, gemvs: int)
     return span(org, timing, policy, k, gemvs) + closing + policy.guard_margin
 
 
+def longest_work(org: Organisation, timing: Timing, policy: Policy) -> int:
+    """Cycles between two refreshes of any ranks that are left for what refresh would break off.
+
+    What a refresh takes from the interval: the last access before the banks' precharges, those of
+    both buffers one a cycle, its own time, and the wait for it.
+    """
+    ranks = org.ranks if policy.refresh_all else 1
+    lost = max(timing.t_ras, timing.write_to_pre) + timing.t_rp + timing.t_rfc
+    return refresh_interval(org, timing, policy) - lost - 2 * ranks * org.banks_of_rank
+
+
 def longest_guard(org: Organisation, timing: Timing, policy: Policy) -> int:
     """The longest guard of a header that is sure to be accepted between two refreshes.
 
-    What a refresh takes from the interval: the last access before the banks' precharges, those of
-    both buffers one a cycle, its own time, and the header's wait for it.
+    A header also waits for the vector that was copied last.
     """
-    lost = timing.t_ras + timing.gwrite + 2 * org.banks_of_rank + timing.t_rp + timing.t_rfc
-    return refresh_interval(org, timing, policy) - lost
+    return longest_work(org, timing, policy) - timing.gwrite
+
+
+def copy_guard(org: Organisation, timing: Timing) -> int:
+    """Cycles that a GWRITE must stand before a refresh, so that the rank is closed by then."""
+    return timing.gwrite + org.banks_of_rank + timing.t_rp - 1
 
 
 def service(org: Organisation, timing: Timing) -> int:

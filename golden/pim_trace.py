@@ -1,10 +1,22 @@
 """Traces of a PIM channel: requests in program order, and the text that holds them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from golden.pim_timing import Organisation, Policy, Timing, guard, longest_guard, longest_hold, span
+from golden.pim_timing import (
+    Organisation,
+    Policy,
+    Timing,
+    copy_guard,
+    guard,
+    longest_guard,
+    longest_hold,
+    longest_work,
+    service,
+    span,
+)
 
 
 class Op(Enum):
@@ -32,6 +44,9 @@ FIELDS: dict[Op, tuple[str, ...]] = {
 
 LARGEST_K = 63
 LARGEST_GEMVS = 63
+LARGEST_ARRIVAL = 1_000_000
+LONGEST_WORD = 20
+"""Characters of a number, so that one that is out of range is shown in a line."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +120,68 @@ def _limits(org: Organisation) -> dict[str, int]:
         "column": org.columns,
         "k": LARGEST_K + 1,
         "gemvs": LARGEST_GEMVS + 1,
-        "data": 1 << (8 * org.column_bytes),
     }
+
+
+def _check_fields(request: Request, org: Organisation, where: str) -> None:
+    limits = _limits(org)
+    for name in FIELDS[request.op]:
+        value = getattr(request, name)
+        if name == "data":
+            if value >> (8 * org.column_bytes):
+                size = (value.bit_length() + 7) // 8
+                raise ValueError(
+                    f"{where}: data has {size} bytes, and a column has {org.column_bytes}"
+                )
+            continue
+        low = int(name in ("k", "gemvs"))
+        if not low <= value < limits[name]:
+            raise ValueError(f"{where}: {name} {value} is not in {low}..{limits[name] - 1}")
+    if not 0 <= request.arrival <= LARGEST_ARRIVAL:
+        raise ValueError(f"{where}: arrival {request.arrival} is not in 0..{LARGEST_ARRIVAL}")
+
+
+def _check_header(
+    request: Request, org: Organisation, timing: Timing, policy: Policy, where: str
+) -> None:
+    k, gemvs = request.k, request.gemvs
+    if gemvs * k > org.steps:
+        raise ValueError(
+            f"{where}: {gemvs} GEMVs of {k} steps are more than the {org.steps} of a row"
+        )
+    needed = guard(org, timing, policy, k, gemvs)
+    allowed = longest_guard(org, timing, policy)
+    if timing.t_refi and needed > allowed:
+        raise ValueError(
+            f"{where}: the header needs {needed} cycles, and refresh leaves {max(0, allowed)}"
+        )
+    held = span(org, timing, policy, k, gemvs) + timing.t_faw
+    if policy.max_wait and held > longest_hold(org, timing, policy):
+        raise ValueError(
+            f"{where}: the header holds memory for {held} cycles, and max_wait leaves "
+            f"{longest_hold(org, timing, policy)}"
+        )
+
+
+def _check_row_of_memory(
+    request: Request, org: Organisation, timing: Timing, policy: Policy, where: str
+) -> None:
+    """What a GWRITE and an access, which open a row first, need between two refreshes."""
+    copies = request.op is Op.GWRITE
+    needed = timing.t_rcd + (copy_guard(org, timing) if copies else 1)
+    allowed = longest_work(org, timing, policy)
+    if timing.t_refi and needed > allowed:
+        raise ValueError(
+            f"{where}: the {request.op.value} needs {needed} cycles, and refresh every "
+            f"t_refi={timing.t_refi} leaves {max(0, allowed)}"
+        )
+    held = longest_hold(org, timing, policy)
+    if copies and policy.max_wait and timing.gwrite > held:
+        least = policy.max_wait + timing.gwrite - held
+        raise ValueError(
+            f"max_wait: {policy.max_wait} is less than the {least} cycles that memory may wait "
+            f"for the GWRITE of {where}"
+        )
 
 
 def check(
@@ -126,46 +201,38 @@ def check(
     Raises
     ------
     ValueError
-        One line: the first request that has a field out of its range, is a GEMV that no header
-        announces, breaks off a header's GEMVs, multiplies past the end of its row, or is a header
-        longer than refresh leaves time for.
+        One line: a trace without requests, or a bound on memory's wait that no access keeps;
+        otherwise the first request that has a field out of its range, is a GEMV that no header
+        announces, breaks off a header's GEMVs, multiplies past the end of its row, or takes longer
+        than refresh or the bound leaves time for.
     """
-    limits = _limits(org)
-    left = k = used = 0
+    if not requests:
+        raise ValueError("trace: it has no request")
+    least = service(org, timing)
+    if 0 < policy.max_wait < least:
+        raise ValueError(
+            f"max_wait: {policy.max_wait} is less than the {least} cycles that an access may take"
+        )
+    left = k = 0
+    header = ""
     for index, request in enumerate(requests):
         where = f"line {lines[index] if lines else index + 1}"
-        for name in FIELDS[request.op]:
-            value, low = getattr(request, name), int(name in ("k", "gemvs"))
-            if not low <= value < limits[name]:
-                raise ValueError(f"{where}: {name} {value} is not in {low}..{limits[name] - 1}")
+        _check_fields(request, org, where)
         if request.op is Op.GEMV:
             if not left:
                 raise ValueError(f"{where}: a GEMV without a header")
             if request.k != k:
                 raise ValueError(f"{where}: k {request.k} is not {k}, as its header announces")
-            left, used = left - 1, used + k
+            left -= 1
         elif request.op.is_pim and left:
             raise ValueError(f"{where}: {left} GEMVs of the header before it are missing")
         if request.op is Op.HEADER:
-            left, k = request.gemvs, request.k
-            if left * k > org.steps:
-                raise ValueError(
-                    f"{where}: {left} GEMVs of {k} steps are more than the {org.steps} of a row"
-                )
-            needed = guard(org, timing, policy, k, left)
-            allowed = longest_guard(org, timing, policy)
-            if timing.t_refi and needed > allowed:
-                raise ValueError(
-                    f"{where}: the header needs {needed} cycles, and refresh leaves {allowed}"
-                )
-            held = span(org, timing, policy, k, left) + timing.t_faw
-            if policy.max_wait and held > longest_hold(org, timing, policy):
-                raise ValueError(
-                    f"{where}: the header holds memory for {held} cycles, and max_wait leaves "
-                    f"{longest_hold(org, timing, policy)}"
-                )
+            left, k, header = request.gemvs, request.k, where
+            _check_header(request, org, timing, policy, where)
+        elif request.op is not Op.GEMV:
+            _check_row_of_memory(request, org, timing, policy, where)
     if left:
-        raise ValueError(f"{where}: {left} GEMVs of the last header are missing")
+        raise ValueError(f"{header}: {left} GEMVs of the last header are missing")
 
 
 def write_trace(requests: Iterable[Request]) -> str:
@@ -200,11 +267,16 @@ def read_trace(text: str, org: Organisation, timing: Timing, policy: Policy) -> 
     return ordered(requests)
 
 
-def _number(text: str, name: str, where: str, base: int = 10) -> int:
-    try:
-        return int(text, base)
-    except ValueError:
-        raise ValueError(f"{where}: {name} {text!r} is not a number") from None
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_WORD else f"{text[:LONGEST_WORD]}..."
+
+
+def _number(text: str, name: str, where: str) -> int:
+    """Plain digits; `int` alone takes underscores and digits of other scripts."""
+    pattern = "[0-9a-fA-F]+" if name == "data" else f"-?[0-9]{{1,{LONGEST_WORD}}}"
+    if not re.fullmatch(pattern, text):
+        raise ValueError(f"{where}: {name} {_short(text)!r} is not a number")
+    return int(text, 16 if name == "data" else 10)
 
 
 def _request(words: list[str], where: str) -> Request:
@@ -216,13 +288,10 @@ def _request(words: list[str], where: str) -> Request:
             raise ValueError(f"{where}: @CYCLE stands before a request, and is not negative")
     known = {op.value: op for op in Op}
     if words[0] not in known:
-        raise ValueError(f"{where}: {words[0]!r} is not one of {', '.join(known)}")
+        raise ValueError(f"{where}: {_short(words[0])!r} is not one of {', '.join(known)}")
     op = known[words[0]]
     names = FIELDS[op]
     if len(words) - 1 != len(names):
         raise ValueError(f"{where}: {op.value} takes {', '.join(names)}")
-    values = {
-        name: _number(word, name, where, 16 if name == "data" else 10)
-        for name, word in zip(names, words[1:], strict=True)
-    }
+    values = {name: _number(word, name, where) for name, word in zip(names, words[1:], strict=True)}
     return Request(op, arrival=arrival, **values)

@@ -181,6 +181,8 @@ class PimConfig(Config):
         t = self.timing
         if t.cwl < t.burst + t.t_rtrs - 1:
             raise ValueError(f"cwl: {t.cwl} is less than burst + t_rtrs - 1")
+        if t.cwl > t.cl:
+            raise ValueError(f"cwl: {t.cwl} is greater than cl={t.cl}")
         if t.cl <= self.unit.latency:
             raise ValueError(
                 f"cl: {t.cl} does not cover the {self.unit.latency} cycles of the GEMV unit"

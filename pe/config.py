@@ -99,6 +99,7 @@ class Config:
         """
         paths = dict(_field_paths(cls))
         values: dict[str, Any] = {}
+        typed: dict[str, str] = {}
         for key, value in _flatten(settings):
             matches = [p for p in paths if p == key] or [
                 p for p in paths if p.rsplit(".", 1)[-1] == key
@@ -108,7 +109,13 @@ class Config:
                 problem = f"is ambiguous: {', '.join(matches)}" if matches else "is not a parameter"
                 raise ValueError(f"{key}: {problem}; allowed: {known}{nearest(key, paths)}")
             values[matches[0]] = _parse(matches[0], paths[matches[0]], value)
-        return _build(cls, values)
+            last = key.rsplit(".", 1)[-1]
+            typed[last] = last if last in typed else key
+        try:
+            return _build(cls, values)
+        except ValueError as error:
+            name, colon, problem = str(error).partition(":")
+            raise ValueError(typed.get(name, name) + colon + problem) from None
 
 
 def parameters(config: Config) -> list[tuple[str, dataclasses.Field[Any], Any]]:

@@ -158,11 +158,18 @@ def test_choices_are_clean(settings: dict[str, int | bool], tmp_path: Path) -> N
 def test_bad_configs() -> None:
     with pytest.raises(ValueError, match=r"^columns: 7 do not divide a row of 64 bytes$"):
         PimConfig.from_settings({**SMALL, "columns": 7})
-    with pytest.raises(ValueError, match=r"^cwl: 4 is less than burst \+ t_rtrs - 1$"):
+    with pytest.raises(ValueError, match=r"^timing\.cwl: 4 is less than burst \+ t_rtrs - 1$"):
         PimConfig.from_settings({"timing.cwl": 4, "timing.burst": 8})
     with pytest.raises(ValueError, match=r"^subarray_rows: 8 is not less than bank_rows=8$"):
         PimConfig.from_settings({"bank_rows": 8, "subarray_rows": 8})
-    with pytest.raises(ValueError, match=r"^cl: 7 does not cover the 7 cycles of the GEMV unit$"):
+    with pytest.raises(
+        ValueError, match=r"^timing\.cl: 7 does not cover the 7 cycles of the GEMV unit$"
+    ):
         PimConfig.from_settings({"element": "bf16", "timing.cl": 7})
-    with pytest.raises(ValueError, match=r"^fill: 2 steps are shorter than burst \+ t_rtrs$"):
+    with pytest.raises(ValueError, match=r"^timing\.fill: 2 steps are shorter than burst"):
         PimConfig.from_settings({"timing.fill": 2, "timing.t_rtrs": 3})
+    with pytest.raises(ValueError, match=r"^timing\.cwl: 15 is greater than cl=14$"):
+        PimConfig.from_settings({"timing.cwl": 15})
+    with pytest.raises(ValueError, match=r"^timing\.t_rp: 0 is not in 2\.\.255$"):
+        PimConfig.from_settings({"timing.t_rp": 0})
+    assert PimConfig.from_settings({"timing.cwl": 14})
