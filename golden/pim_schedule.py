@@ -156,21 +156,36 @@ def interleaved(one: Costs, two: Costs, blocks: int, overlap: Overlap | None = N
 
 @dataclass(frozen=True)
 class Model:
-    """A decoder: its heads and size, its blocks, and over how many devices it is split."""
+    """A decoder: its heads and size, its blocks, and over how many devices it is split.
+
+    Raises
+    ------
+    ValueError
+        When the devices cannot have equal shares of the heads.
+    """
 
     heads: int = 32
     head_size: int = 128
     blocks: int = 32
     devices: int = 4
 
+    def __post_init__(self) -> None:
+        if self.heads % self.devices:
+            raise ValueError(f"devices: {self.devices} do not divide {self.heads} heads")
+
     @property
     def size(self) -> int:
         return self.heads * self.head_size
 
+    @property
+    def weight_bytes(self) -> int:
+        """Of a device, 2 bytes a weight: QKV, projection and both feed-forward layers."""
+        return 2 * 12 * self.size**2 * self.blocks // self.devices
+
 
 @dataclass(frozen=True)
 class Npu:
-    """Arrays of an NPU, and the bytes a cycle that all channels together give it."""
+    """Arrays of an NPU, and the bytes a cycle that all channels together give it, 32 each."""
 
     arrays: int = 8
     rows: int = 128
@@ -274,13 +289,18 @@ def plans(
     ----------
     tokens
         Of each request of the batch so far.
+    channels
+        Of the device; the weights are spread over all of them.
+    npu
+        By default one that all channels feed at their full rate.
 
     Raises
     ------
     ValueError
-        When the longest channel's requests do not fit into its rows.
+        When the weights, or a channel's requests beside them, do not fit into its rows.
     """
-    org, timing, npu = org or Organisation(), timing or Timing(), npu or Npu()
+    org, timing = org or Organisation(), timing or Timing()
+    npu = npu or Npu(bytes_per_cycle=channels * org.column_bytes // timing.burst)
     heads = model.heads // model.devices
     lanes = org.lanes
     k_steps = ceil_div(model.head_size, lanes)
@@ -314,8 +334,14 @@ def plans(
     dealt = round_robin(tokens, channels)
     blocked, dual = estimate(False), estimate(True)
     packed = assign(tokens, [[] for _ in range(channels)], dual)
+    weights = ceil_div(model.weight_bytes, channels * org.all_banks * org.row_bytes)
+    if weights > org.rows:
+        raise ValueError(
+            f"channels: {channels} are too few for the weights, which take {weights} rows of a "
+            f"bank, and it has {org.rows}"
+        )
     for requests in (*dealt, *packed):
-        _check_rows(org, model, requests)
+        _check_rows(org, model, requests, weights)
     size = len(tokens)
     qkv, rest = npu.qkv(model, size), npu.rest(model, size)
     one_buffer = Costs(qkv, mha(dealt, blocked) + host(dealt), rest)
@@ -334,15 +360,16 @@ def plans(
     return result
 
 
-def _check_rows(org: Organisation, model: Model, tokens: Sequence[int]) -> None:
+def _check_rows(org: Organisation, model: Model, tokens: Sequence[int], weights: int) -> None:
     heads = model.heads // model.devices
     rows = 0
     for count in tokens:
         k_rows = ceil_div(count, org.all_banks) * ceil_div(heads * model.head_size, org.elements)
         v_tiles = ceil_div(model.head_size, org.all_banks)
         rows += k_rows + heads * ceil_div(count, org.elements) * v_tiles
-    if rows * model.blocks > org.rows:
+    rows *= model.blocks
+    if rows + weights > org.rows:
         raise ValueError(
-            f"tokens: {len(tokens)} requests of a channel take {rows * model.blocks} rows, and a "
-            f"bank has {org.rows}"
+            f"tokens: {len(tokens)} requests of a channel take {rows} rows beside the {weights} of "
+            f"the weights, and a bank has {org.rows}"
         )

@@ -27,6 +27,8 @@ from sim.results import SimulationError, one_line
 from sim.simulate import BUILD, run_trace
 
 PICTURE = BUILD / "pim" / "timeline.png"
+LONGEST_REQUEST = 2000
+"""Tokens at which the planner cuts a request off."""
 
 
 def _default_trace(config: PimConfig) -> str:
@@ -211,12 +213,14 @@ def run_random(args: argparse.Namespace) -> int:
 
 def run_plan(args: argparse.Namespace) -> int:
     """Plan batches on a PIM memory and an NPU, in the four ways of the ablation."""
+    if args.tokens > LONGEST_REQUEST:
+        raise ValueError(f"tokens: {args.tokens} is more than the {LONGEST_REQUEST} of a request")
     model = Model(heads=args.heads, blocks=args.blocks, devices=args.devices)
     rows = []
     for batch in args.batch:
         rng = np.random.default_rng(args.seed)
         lengths = rng.lognormal(np.log(args.tokens) - 0.5, 1.0, batch)
-        tokens = [int(n) for n in np.clip(lengths, 1, 2000)]
+        tokens = [int(n) for n in np.clip(lengths, 1, LONGEST_REQUEST)]
         found = plans(model, tokens, args.channels)
         rows += [
             {

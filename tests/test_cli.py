@@ -299,5 +299,7 @@ def test_bad_trace(cli: Cli, text: str, says: str) -> None:
 
 
 def test_a_model_that_does_not_fit_its_channels(cli: Cli) -> None:
-    says = "tokens: 256 requests of a channel take 389888 rows, and a bank has 32768"
+    says = (
+        "channels: 1 are too few for the weights, which take 98304 rows of a bank, and it has 32768"
+    )
     refuses(cli, "pim-plan", "--channels", "1", "--batch", "256", says=says)

@@ -7,6 +7,7 @@ from golden.pim_schedule import (
     Costs,
     Estimate,
     Model,
+    Npu,
     Overlap,
     Work,
     assign,
@@ -16,6 +17,7 @@ from golden.pim_schedule import (
     serial,
     split,
 )
+from scripts.cli import main
 
 ESTIMATE = Estimate()
 SCRIPT = Estimate(heads=32, embedding=1024)
@@ -80,19 +82,50 @@ def test_memory_is_slow_only_beside_pim() -> None:
     assert overlap.stage(Work(300, 100), 40) == 300
 
 
-@pytest.fixture(scope="module")
-def batch() -> list[int]:
+def batch(size: int) -> list[int]:
     rng = np.random.default_rng(1)
-    return [int(n) for n in np.clip(rng.lognormal(np.log(228) - 0.5, 1.0, 64), 1, 2000)]
+    return [int(n) for n in np.clip(rng.lognormal(np.log(228) - 0.5, 1.0, size), 1, 2000)]
 
 
-def test_ablation(batch: list[int]) -> None:
-    """Two buffers and bin packing help; sub-batches do not in a batch as small as this."""
-    blocked, dual, packed, sub_batches = plans(Model(), batch)
-    assert blocked.tokens_per_second < dual.tokens_per_second < packed.tokens_per_second
-    assert sub_batches.tokens_per_second < packed.tokens_per_second
+def rates(tokens: list[int], channels: int = 32, npu: Npu | None = None) -> list[float]:
+    return [plan.tokens_per_second for plan in plans(Model(), tokens, channels, npu=npu)]
+
+
+def test_ablation() -> None:
+    """Two buffers and bin packing help; sub-batches do where the batch is large."""
+    blocked, dual, packed, sub_batches = rates(batch(64))
+    assert blocked < dual < packed > sub_batches
+    blocked, dual, packed, sub_batches = rates(batch(257))
+    assert blocked < dual < packed < sub_batches
+
+
+def test_each_channel_feeds_the_npu_32_bytes_a_cycle() -> None:
+    tokens = batch(64)
+    assert rates(tokens) == rates(tokens, npu=Npu(bytes_per_cycle=1024))
+    assert rates(tokens, 16) == rates(tokens, 16, Npu(bytes_per_cycle=512))
+    assert max(rates(tokens, 16)) < max(rates(tokens, 16, Npu(bytes_per_cycle=1024)))
 
 
 def test_a_batch_that_does_not_fit() -> None:
-    with pytest.raises(ValueError, match=r"^tokens: 2 requests of a channel take \d+ rows, and a "):
-        plans(Model(), [9000] * 2, channels=1)
+    """Each channel has its share of the weights beside the K and V of its requests."""
+    says = (
+        r"^tokens: 2 requests of a channel take 24320 rows beside the 12288 of the weights, and a "
+    )
+    with pytest.raises(ValueError, match=says):
+        plans(Model(), [3000] * 16, channels=8)
+    says = r"^channels: 2 are too few for the weights, which take 49152 rows of a bank, and it has "
+    with pytest.raises(ValueError, match=says):
+        plans(Model(), [1, 1], channels=2)
+
+
+REFUSED = {
+    "--devices 64": "devices: 64 do not divide 32 heads",
+    "--devices 3": "devices: 3 do not divide 32 heads",
+    "--tokens 2001": "tokens: 2001 is more than the 2000 of a request",
+}
+
+
+@pytest.mark.parametrize("options", REFUSED)
+def test_bad_plans(options: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pim-plan", *options.split()]) == 2
+    assert capsys.readouterr().err == f"rtloom: {REFUSED[options]}\n"
