@@ -66,9 +66,9 @@ class GemvUnit(Unit):
     """GEMV unit of a bank: dot product of a slice of a row and of the vector, accumulated.
 
     Function unit with a result latch: initiation interval 1; latency 3, and with floats one more
-    for each level of the tree. The latch of integers wraps, which a row of up to 2**17 elements
-    cannot make it do. Of floats each product, each sum of the tree, neighbours first, and each sum
-    of the latch, step after step from +0, is rounded to float32, to nearest even.
+    for each level of the tree. The latch of integers wraps, which a row of fewer than 2**17
+    elements cannot make it do. Of floats each product, each sum of the tree, neighbours first, and
+    each sum of the latch, step after step from +0, is rounded to float32, to nearest even.
 
     Members
     -------

@@ -2,24 +2,27 @@
 """The PIM channel in RTL: commands, data and invariants on traces, with one buffer and two."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import SEED, random_generator
+from pim_traces import ALONE
 
 from golden.pim_cases import CONCURRENT, accesses, tiles
 from golden.pim_mapping import Attention
 from golden.pim_random import random_trace
+from golden.pim_timing import guard, refresh_interval
 from golden.pim_trace import Op, Request, write_trace
 from hw.catalog import find
 from hw.emit import emit
 from hw.pim_channel import PimChannel
 from hw.pim_config import PimConfig
 from scripts.cli import main
-from sim.pim_setup import organisation_of
+from sim.pim_setup import organisation_of, policy_of, timing_of
 from sim.runner import lint
-from sim.simulate import Outcome, build_design, run_trace
+from sim.simulate import Outcome, build_design, run_operands, run_trace, words_of
 
 DESIGN = find("pim")
 SMALL = {"bank_rows": 128, "steps": 8, "lanes": 8, "columns": 16}
@@ -91,6 +94,59 @@ def test_corner_cases(tmp_path: Path) -> None:
         Request(Op.READ, 1, 6, 0, arrival=1990),
     ]
     assert outcome(DUAL, trace, tmp_path).result["commands"]
+
+
+@pytest.mark.parametrize("pre_all", [False, True])
+@pytest.mark.parametrize("dual", [False, True])
+def test_pim_alone(dual: bool, pre_all: bool, tmp_path: Path) -> None:
+    """The published points of S4: headers, end and commands."""
+    settings = {"lanes": 1, "bank_rows": 16, "pre_all": pre_all, "dual": dual, "timing.t_refi": 0}
+    config = PimConfig.from_settings(settings)
+    simulator = build_design(DESIGN, config)
+    cases = [case for case in ALONE if case[0] == "S4" and case[4] == pre_all]
+    for _, count, gemvs, k, _, *expected in cases:
+        trace = write_trace(tiles(count, gemvs, k))
+        found = run_trace(DESIGN, config, trace, tmp_path, SEED, simulator=simulator).result
+        headers = [cycle for cycle, command, *_ in found["events"] if command == "HEADER"]
+        periods = [b - a for a, b in pairwise(headers)]
+        assert headers[0] == 111 - dual
+        assert (periods, found["pim_end"], found["commands"]) == expected[dual]
+    assert cases
+
+
+@pytest.mark.parametrize("config", [BOTH_DUAL, BOTH_SINGLE, BFLOAT], ids=["dual", "single", "bf16"])
+def test_headers_at_the_edge_of_their_guard(config: PimConfig, tmp_path: Path) -> None:
+    """Just in time for a refresh and a few cycles too late: a cycle decides."""
+    org, timing, policy = organisation_of(config), timing_of(config), policy_of(config)
+    trace = []
+    for at in range(14):
+        k = 1 + at % 8
+        gemvs = 1 if k > 4 else 2
+        tick = refresh_interval(org, timing, policy) * 2 * (at + 1)
+        arrival = tick - guard(org, timing, policy, k, gemvs) + at % 7 - 3
+        trace += [Request(Op.HEADER, row=at % 5, k=k, gemvs=gemvs, arrival=arrival)]
+        trace += [Request(Op.GEMV, k=k, arrival=arrival)] * gemvs
+        if at % 3 == 2:  # the header waits for tFAW as well
+            trace.append(Request(Op.READ, at % org.all_banks, 9, 0, arrival=arrival - at))
+    assert outcome(config, trace, tmp_path).result["commands"]
+
+
+def test_a_latch_that_is_full(tmp_path: Path) -> None:
+    """As many of the largest products as 32 bits hold, of either sign."""
+    design = find("gemv_unit")
+    config = design.config.from_settings({"lanes": 64})
+    steps = {127: (1 << 31) // (128 * 127 * 64), -128: ((1 << 31) - 1) // (128 * 128 * 64)}
+    count = sum(steps.values())
+    operands = {
+        "row": np.full((count, 64), -128),
+        "vector": np.repeat(list(steps), list(steps.values()))[:, None] * np.ones(64, np.int64),
+        "clear": np.isin(np.arange(count), [0, steps[127]]).astype(np.int64),
+        "i_valid": np.ones(count, np.int64),
+    }
+    found = run_operands(design, config, tmp_path, SEED, count, operands=operands)
+    results = words_of(found.arrays["result"])
+    assert results[-1] == 2047 << 20
+    assert results[steps[127] - 1] == (1 << 32) - 2064 * 128 * 127 * 64
 
 
 @pytest.mark.parametrize("config", [BOTH_DUAL, BOTH_SINGLE], ids=["dual", "single"])

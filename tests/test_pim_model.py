@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from pim_traces import NO_REFRESH, ORGANISATIONS
+from pim_traces import ALONE, NO_REFRESH, ORGANISATIONS, Numbers
 
 from golden.pim_cases import CONCURRENT, POLICIES, Case, accesses, tiles
 from golden.pim_commands import Command, Run
@@ -12,24 +12,6 @@ from golden.pim_timing import Organisation, Policy, Timing, guard, span
 from golden.pim_trace import Op, Request, ordered
 
 BLOCKED, PLAIN, HOLD = POLICIES.values()
-
-Numbers = tuple[list[int], int, int]
-
-# organisation, tiles, GEMVs, steps, one close for all; then blocked and dual: tile periods, end and
-# commands. The first header is in cycle 111 when blocked and 110 when dual.
-ALONE: list[tuple[str, int, int, int, bool, Numbers, Numbers]] = [
-    ("S4", 1, 1, 4, False, ([], 162, 10), ([], 153, 5)),
-    ("S4", 4, 1, 4, False, ([51, 51, 51], 315, 43), ([39, 51, 51], 306, 26)),
-    ("S4", 4, 4, 8, False, ([106] * 3, 542, 167), ([94, 106, 106], 529, 38)),
-    ("S4", 4, 1, 32, False, ([100] * 3, 518, 155), ([88, 100, 100], 505, 26)),
-    ("S16", 1, 1, 8, False, ([], 248, 17), ([], 247, 8)),
-    ("S16", 4, 4, 8, False, ([196] * 3, 890, 215), ([196] * 3, 889, 86)),
-    ("F32", 1, 4, 8, False, ([], 303, 48), ([], 302, 15)),
-    ("F32", 4, 4, 8, False, ([213] * 3, 942, 279), ([213] * 3, 941, 150)),
-    ("F32", 4, 1, 32, False, ([207] * 3, 918, 267), ([207] * 3, 917, 138)),
-    ("F32", 4, 4, 8, True, ([182, 194, 194], 885, 186), ([182, 194, 194], 884, 57)),
-    ("S4", 4, 4, 8, True, ([103] * 3, 533, 158), ([91, 103, 103], 520, 29)),
-]
 
 
 @pytest.mark.parametrize("case", ALONE)
