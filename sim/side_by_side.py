@@ -12,7 +12,7 @@ from amaranth.hdl import Module, Shape
 from amaranth.lib.wiring import In, Out
 
 from golden.pim_mapping import Attention
-from golden.pim_trace import Op, Request, ordered
+from golden.pim_trace import Op, Request, check, ordered
 from hw.core_config import GemmCoreConfig
 from hw.gemm_core import GemmCore
 from hw.pim_channel import PimChannel
@@ -21,7 +21,7 @@ from pe.config import Config, nested
 from pe.share import ports_of, share
 from pe.unit import Unit
 from sim.packing import Matrix
-from sim.pim_setup import organisation_of
+from sim.pim_setup import organisation_of, policy_of, timing_of
 
 READS_FIT = {"pim.lanes": 8}
 """Setting of a channel whose reads are words of B of a core of the default size."""
@@ -107,8 +107,8 @@ class Plan:
     Raises
     ------
     ValueError
-        When the weights do not fit the channel's rows, or K is so short that the array would drain
-        a tile while the next one is complete.
+        When the weights do not fit the channel's rows, K is so short that the array would drain a
+        tile while the next one is complete, or the channel cannot run the trace.
     """
 
     config: SideBySideConfig
@@ -130,6 +130,9 @@ class Plan:
                 f"n: weights of {self.k} x {self.n} and the attention take {row + 1} rows of a "
                 f"bank, and it has {self.config.pim.bank_rows}"
             )
+        pim, queries = self.config.pim, (self.attention.heads, self.attention.head_size)
+        requests = self.trace(np.zeros(queries, np.int64))
+        check(requests, organisation_of(pim), timing_of(pim), policy_of(pim))
 
     @property
     def tiles(self) -> list[range]:

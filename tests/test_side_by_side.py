@@ -71,5 +71,7 @@ def test_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
         plan_of(config(), HEADS, SIZE, TOKENS, 12, N)
     with pytest.raises(ValueError, match=r"^n: weights of 16 x 2200 and the attention take \d+ "):
         plan_of(config(), HEADS, SIZE, TOKENS, K, 2200)
+    with pytest.raises(ValueError, match=r"^max_wait: 300 is less than the 518 cycles that an "):
+        plan_of(config(**{"pim.max_wait": 300}), HEADS, SIZE, TOKENS, K, N)
     assert main(["side-by-side", "-s", "pim.dual=true"]) == 2
     assert "pim.dual: true is not to be set" in capsys.readouterr().err
