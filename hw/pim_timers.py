@@ -29,8 +29,8 @@ class PimTimers(Unit):
     may_start, may_compute, may_result : Out(1)
         A header, a GEMV or COMP, and with one buffer a RDRESULT may come.
     window : Out
-        Cycles until the whole of tFAW is free in every rank, and, where a header may come while a
-        vector is copied, until tRCD before it is there; only where headers look ahead.
+        Cycles until the whole of tFAW is free in every rank, and until tRCD before the vector that
+        is copied is there; only where headers look ahead.
     slot : Out(1)
         The results of a GEMV are due: with two buffers some time after it, with one at RDRESULT.
     """
@@ -40,7 +40,7 @@ class PimTimers(Unit):
     def __init__(self, config: PimConfig) -> None:
         groups = config.all_groups
         t = config.timing
-        latest = t.t_faw if config.gbuf_depth == 1 else max(t.t_faw, t.gwrite)
+        latest = max(t.t_faw, t.gwrite)
         super().__init__(
             config,
             {
@@ -91,9 +91,8 @@ class PimTimers(Unit):
             m.d.comb += self.may_pact[rank].eq(Cat(count == 0 for count in counts).all())
         if config.looks_ahead:
             counts = [count for timers in windows for count in timers]
-            if config.gbuf_depth == 2:
-                early = t.t_rcd
-                counts.append(named(m, "copied", Mux(copying > early, copying - early, 0)))
+            early = t.t_rcd
+            counts.append(named(m, "copied", Mux(copying > early, copying - early, 0)))
             latest: Value = counts[0]
             for count in counts[1:]:
                 latest = Mux(count > latest, count, latest)

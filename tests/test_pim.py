@@ -131,6 +131,18 @@ def test_headers_at_the_edge_of_their_guard(config: PimConfig, tmp_path: Path) -
     assert outcome(config, trace, tmp_path).result["commands"]
 
 
+def test_a_header_that_comes_too_late_for_refresh_holds_nothing_back(tmp_path: Path) -> None:
+    """It would fit before the refresh, but its vector is copied until just before."""
+    trace = [
+        Request(Op.GWRITE, 0, 1, arrival=764),
+        Request(Op.HEADER, row=2, k=8, gemvs=1, arrival=764),
+        Request(Op.GEMV, k=8, arrival=764),
+        Request(Op.READ, 2, 5, 0, arrival=800),
+    ]
+    events = outcome(BOTH_DUAL, trace, tmp_path).result["events"]
+    assert [cycle for cycle, command, *_ in events if command == "ACT"] == [764, 800]
+
+
 def test_a_latch_that_is_full(tmp_path: Path) -> None:
     """As many of the largest products as 32 bits hold, of either sign."""
     design = find("gemv_unit")
