@@ -13,7 +13,8 @@ SETTINGS = $(foreach setting,$(SET),-s '$(setting)')
 SIZES = $(if $(M),--m '$(M)') $(if $(K),--k '$(K)') $(if $(N),--n '$(N)')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint verilog list sim compare bench-sim digits layer errors ppa sweep report doctor clean
+.PHONY: help setup demo test lint verilog list sim compare bench-sim digits layer errors pim-table \
+	pim-plan side-by-side cross fhe ppa fpga sweep report doctor clean
 
 help: ## Show this list
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -57,11 +58,29 @@ digits: $(STAMP) ## Count the non-zero digits of operands, encoder by encoder
 layer: $(STAMP) ## Run the demo network's weights on arrays of narrow PEs
 	@$(BIN)/rtloom layer $(SETTINGS)
 
+pim-table: $(STAMP) ## Cycles of PIM channels by contract, model and RTL
+	@$(BIN)/rtloom pim-table
+
+pim-plan: $(STAMP) ## Tokens a second of a decoder on an NPU with PIM
+	@$(BIN)/rtloom pim-plan
+
+side-by-side: $(STAMP) ## A GEMM core and a PIM channel in one simulation
+	@$(BIN)/rtloom side-by-side
+
+cross: $(STAMP) ## Transforms of encryption on the INT8 array
+	@$(BIN)/rtloom cross
+
+fhe: $(STAMP) ## An encrypted product in RTL, decrypted
+	@$(BIN)/rtloom fhe
+
 errors: $(STAMP) ## Show the errors of products by integer addition
 	@$(BIN)/rtloom errors
 
 ppa: $(STAMP) ## Area, timing and energy of DESIGN with SET in standard cells
 	@$(BIN)/rtloom ppa '$(DESIGN)' $(SETTINGS)
+
+fpga: $(STAMP) ## Look-up tables and multipliers of DESIGN with SET on an FPGA
+	@$(BIN)/rtloom fpga '$(DESIGN)' $(SETTINGS)
 
 sweep: $(STAMP) ## Measure the points of FILE in parallel and draw their Pareto front
 	@$(BIN)/rtloom sweep '$(FILE)'
