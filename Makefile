@@ -20,7 +20,7 @@ help: ## Show this list
 	@echo "make TARGET [VARIABLE=value ...]"
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
-		while IFS='|' read -r target text; do printf '  %-13s %s\n' "$$target" "$$text"; done
+		while IFS='|' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
 	@echo
 	@echo 'Variables: DESIGN=$(DESIGN), DESIGNS="$(DESIGNS)", SET="rows=8 cols=8", M=, K=, N=, FILE=$(FILE)'
 
