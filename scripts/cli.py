@@ -317,7 +317,7 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_quick(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="map by two recipes instead of all")
+    parser.add_argument("--quick", action="store_true", help="map by few recipes instead of all")
 
 
 def _add_periods(parser: argparse.ArgumentParser) -> None:

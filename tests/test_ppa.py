@@ -223,10 +223,14 @@ def test_abc_times_where_it_is_asked_to(tmp_path: Path) -> None:
     assert found.timer == "ABC" and found.path and 0.1 < found.min_period_ns < 3
 
 
-def test_quick_is_two_of_the_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_is_some_of_the_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     emission = emit(DESIGNS["mac"].component, config_of(DESIGNS["mac"], **SMALL))
     pool, few = (Pool(emission, nangate45(), False, "ABC", few) for few in (False, True))
-    assert len(few.recipes) == 2 < len(pool.recipes) and set(few.recipes) < set(pool.recipes)
+    assert {recipe.mapping for recipe in few.recipes} == {"area", "balanced"}
+    few.aim([1.5])
+    (variants,) = few.modules.values()
+    assert {timed.variant.recipe.front.booth for timed in variants} == {True}
+    assert len(pool.recipes) > 4 == len(few.recipes)
     monkeypatch.setattr(curve, "store", lambda: tmp_path)
     config, periods = config_of(DESIGNS["mac"], **SMALL), (1.5,)
     (best,), (found,) = (

@@ -43,7 +43,7 @@ class Options:
     flat
         One module for all but the memories.
     quick
-        Map by two recipes instead of all, and simulate fewer operands of a function unit.
+        Map by few recipes instead of all, and simulate fewer operands of a function unit.
     timer
         ``"opensta"`` or ``"abc"`` to insist; by default OpenSTA where it is installed.
     power

@@ -242,6 +242,8 @@ def _served(structure: Structure, front: FrontEnd) -> list[str]:
     served = set(structure.logic)
     if front.booth:
         served &= structure.multiplies
+    if not front.multipliers:
+        served -= structure.multiplies
     if front.carry != PLAIN_CARRY:
         served &= structure.adds
     if front.adders != GATES:

@@ -6,7 +6,7 @@ ABC restructures and covers the logic. Measured on the 8-bit MAC at NanGate 45: 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scripts.ppa.library import Library
 
@@ -43,11 +43,14 @@ class FrontEnd:
         Carry network of adders, a key of `CARRIES`.
     adders
         Compressor trees from `FULL_ADDERS`, or from `GATES` alone.
+    multipliers
+        Whether modules with multipliers are mapped as well.
     """
 
     booth: bool
     carry: str
     adders: str
+    multipliers: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,16 @@ def recipes(library: Library, multiplies: bool, adds: bool, heaps: bool) -> list
 
 
 def quick(found: Iterable[Recipe]) -> list[Recipe]:
-    """Return of the recipes for a design the one that aims at area and the one that is balanced."""
-    plain = [r for r in found if (r.front.carry, r.front.adders) == (PLAIN_CARRY, GATES)]
-    booth = any(recipe.front.booth for recipe in plain)
-    return [r for r in plain if r.front.booth == booth and r.mapping in ("area", "balanced")]
+    """Return of the recipes for a design those that aim at area and those that are balanced.
+
+    Multipliers are always recoded.
+    """
+    return [
+        Recipe(replace(r.front, multipliers=r.front.booth), r.mapping)
+        for r in found
+        if (r.front.carry, r.front.adders) == (PLAIN_CARRY, GATES)
+        and r.mapping in ("area", "balanced")
+    ]
 
 
 def coarse_commands(front: FrontEnd, heaps: Iterable[str]) -> list[str]:

@@ -25,7 +25,7 @@ class Record:
     flat
         Synthesised as one module.
     quick
-        Mapped by two recipes instead of all: area and delay may be larger than they need be.
+        Mapped by few recipes instead of all: area and delay may be larger than they need be.
     booth
         Multipliers went through Yosys' ``booth`` (radix-4 Booth), or through its default.
     adders

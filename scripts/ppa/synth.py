@@ -78,7 +78,7 @@ class Pool:
     timer
         What `choose_timer` returned.
     few
-        Try two recipes only.
+        Try few recipes only.
 
     Raises
     ------
