@@ -103,8 +103,8 @@ class Design:
     golden_cycles
         Import path of the golden model of its cycles, where they depend on the operands.
     stimuli
-        Import path of what makes random beats for a stream unit, where streams that are independent
-        of each other will not do.
+        Import path of what the bench plays where independent random streams will not do, for a
+        stream unit, or uniform operands, for a function unit that is not tried on all of them.
     operands
         Import path of what draws operands of a function unit that does not take all words.
     """
@@ -298,6 +298,7 @@ DESIGNS: dict[str, Design] = {
             config=FormatEncoderConfig,
             component=FormatEncoder,
             golden="golden.formats:encoded",
+            stimuli="golden.float_operands:to_encode",
             source=f"OCP 8-bit Floating Point Specification 1.0; {_MX}; IEEE 754-2019",
             summary="BF16, FP16 or FP32 to a narrower format, to nearest, saturating or not",
         ),
@@ -307,6 +308,7 @@ DESIGNS: dict[str, Design] = {
             config=LMulConfig,
             component=LMul,
             golden="golden.l_mul:multiply",
+            stimuli="golden.float_operands:pair",
             source="L-Mul, arXiv 2410.00907; Mitchell, IRE Trans. Electronic Computers 1962",
             summary="product of two floats by one integer addition: Mitchell's, or L-Mul's",
         ),
@@ -316,6 +318,7 @@ DESIGNS: dict[str, Design] = {
             config=MxScaleConfig,
             component=MxScale,
             golden="golden.mx:scale_of",
+            stimuli="golden.float_operands:to_scale",
             source=f"{_MX}, section 6.3",
             summary="shared scale of a microscaling block, from the largest magnitude in it",
         ),
@@ -325,6 +328,7 @@ DESIGNS: dict[str, Design] = {
             config=FloatAdderConfig,
             component=FloatAdder,
             golden="golden.float_add:add",
+            stimuli="golden.float_operands:pair",
             source="IEEE 754-2019, addition",
             summary="sum of two floats, rounded to nearest even, subnormals included",
         ),
@@ -334,6 +338,7 @@ DESIGNS: dict[str, Design] = {
             config=FloatMultiplierConfig,
             component=FloatMultiplier,
             golden="golden.float_multiply:multiply",
+            stimuli="golden.float_operands:pair",
             source="IEEE 754-2019, multiplication",
             summary="product of two floats, rounded to nearest even, subnormals included",
         ),
@@ -343,6 +348,7 @@ DESIGNS: dict[str, Design] = {
             config=MxDotConfig,
             component=MxDot,
             golden="golden.mx:dot",
+            stimuli="golden.float_operands:blocks",
             source=_MX,
             summary="dot product of two microscaling blocks: exact sum, rounded once to float32",
         ),
@@ -352,6 +358,7 @@ DESIGNS: dict[str, Design] = {
             config=MxAccumulatorConfig,
             component=MxAccumulator,
             golden="golden.mx:accumulate",
+            stimuli="golden.float_operands:running_blocks",
             source=_MX,
             summary="running float32 sum of dot products of microscaling blocks",
         ),

@@ -3,8 +3,9 @@
 
 Units with up to 2**20 combinations of operands are tried on all of them; others, and units that
 remember operands, on random sets in which the extremes of each operand are well represented. A
-unit that does not take every word at its ports has a function that draws its operands. Where no
-operands are present outputs are checked as well: sums hold, and nothing else is told.
+unit that does not take every word at its ports, or has special cases that such sets seldom hit, has
+a function that draws its operands. Where no operands are present outputs are checked as well: sums
+hold, and nothing else is told.
 """
 
 import importlib
@@ -169,8 +170,9 @@ async def operands(dut: Any) -> None:
     inputs, outputs = fields(PlayerConfig(design.component, config, depth))
     columns: dict[str, Column] = given
     exhaustive = False
-    if not given and design.operands:
-        columns = drawn(design.operands, config, inputs, depth, job.seed)
+    path = design.operands or ("" if is_exhaustive(inputs) else design.stimuli)
+    if not given and path:
+        columns = drawn(path, config, inputs, depth, job.seed)
     elif not given:
         columns, exhaustive = stimuli(inputs, depth, job.seed)
     count = len(next(iter(columns.values())))

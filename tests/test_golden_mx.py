@@ -6,8 +6,8 @@ from itertools import product
 import ml_dtypes
 import numpy as np
 import pytest
-from blocks import random_blocks
 
+from golden.float_operands import random_blocks
 from golden.formats import FORMATS, Codes, decode, greatest_code
 from golden.mx import (
     ELEMENTS,

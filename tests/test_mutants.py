@@ -1113,6 +1113,13 @@ MUTANTS = [
         RESULTS,
     ),
     Mutant(
+        "l_mul: one infinity is a number",
+        "l_mul",
+        (Edit("l_mul", r"(assign infinite = \S+) \|", r"\1 &"),),
+        RESULTS,
+        settings=(("format", "fp32"),),
+    ),
+    Mutant(
         "float adder: what is shifted out is forgotten",
         "float_adder",
         (Edit("float_adder", r"assign lost = .*;", "assign lost = 0;"),),
@@ -1186,6 +1193,12 @@ MUTANTS = [
         (Edit("mx_scale", r"= & largest\[14:7\];", "= 0;"),),
         RESULTS,
         settings=(("block", 2),),
+    ),
+    Mutant(
+        "mx_scale: small numbers have a scale below the least",
+        "mx_scale",
+        (Edit("mx_scale", r"= code\[8\] \| ", "= code[8] & "),),
+        RESULTS,
     ),
     Mutant(
         "hamming: a product of vectors of odd length is even",

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from blocks import random_blocks
 from evaluation import Column, differing, machines
 from helpers import SEED, random_generator
 
+from golden.float_operands import random_blocks
 from golden.formats import FORMATS as GOLDEN_FORMATS
 from golden.formats import greatest_code
 from golden.mx import accumulate, dot, grid, products

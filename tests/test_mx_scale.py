@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluation import Column, differing, machines
-from helpers import random_generator
+from helpers import SEED, random_generator
 
+from golden.float_operands import to_scale
 from golden.formats import FORMATS
 from golden.mx import scale_of
 from hw.emit import emit
@@ -66,18 +67,12 @@ def test_every_magnitude(config: MxScaleConfig, built: Mapping[Config, Machine])
 
 @pytest.mark.parametrize("config", BLOCKS, ids=lambda config: config.name)
 def test_blocks(config: MxScaleConfig, built: Mapping[Config, Machine]) -> None:
-    rng = random_generator()
-    found = FORMATS[config.source]
-    count = 20_000
-    a = rng.integers(0, 1 << (found.width - 1), (count, config.block))
-    # Where exponents of a block are alike, each element is the largest at times.
-    top = (1 << found.exponent) - 1
-    exponent = rng.integers(0, top, (count, 1)) + rng.integers(0, 2, a.shape)
-    alike = a & ~(top << found.mantissa) | np.minimum(exponent, top) << found.mantissa
-    a = np.where(rng.random((count, 1)) < 0.8, alike, a)
-    a[:100] = 0
+    random_generator()
+    kind = {"source": config.source, "format": config.format, "block": config.block}
+    a = to_scale(20_000, SEED, **kind)["a"]  # type: ignore[arg-type]
     scales = check(config, built[config], a)
-    assert (scales[:100] == 0).all() and 0 < np.mean(scales == 255) < 0.5
+    for scale in (0, 255):
+        assert 0.05 < np.mean(scales == scale) < 0.5
 
 
 @pytest.mark.parametrize("config", SINGLE + BLOCKS, ids=lambda config: config.name)
