@@ -27,7 +27,8 @@ TO_GRAPH = (
     "opt -fast",
     "dffunmap",
     "techmap",
-    "opt -fast",
+    # Without enables: where one is off, a multiplexer before the register has undefined bits.
+    "opt -fast -nodffe",
     "dffunmap",
     "aigmap",
 )
