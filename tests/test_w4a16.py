@@ -131,8 +131,6 @@ def test_aligned_activations(places: int, rounding: str) -> None:
         found = golden.align(codes, exponent, format="fp16", places=places, rounding=rounding)
         assert np.array_equal(found, floor.astype(np.int64))
         assert -(2 ** (places + 1)) <= found.min() and found.max() < 2 ** (places + 1)
-        if exponent == 13:
-            break
     vanished = golden.align([1, 0x8001], 30, format="fp16", places=10, rounding=rounding)
     assert vanished.tolist() == [0, 0 if rounding == golden.NEAREST else -1]
 
