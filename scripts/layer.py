@@ -55,6 +55,9 @@ SCALE_BITS = 32
 CODED = {"BF16": "bf16", "F8_E4M3": "e4m3", "F8_E5M2": "e5m2"}
 """Types of ``.safetensors`` that NumPy has not, as `golden.formats` calls them."""
 
+LEAST, GREATEST = 2.0**-100, 2.0**100
+"""Of the greatest magnitude of a matrix, with room for sums and for scales in float32."""
+
 Reals = npt.NDArray[np.float64]
 Row = dict[str, Any]
 Found = TypeVar("Found")
@@ -126,7 +129,15 @@ def _arrays(path: Path, names: Sequence[str]) -> Iterator[tuple[str, Reals]]:
         array = arrays[name]
         fits = array.ndim == 2 and np.issubdtype(array.dtype, np.floating)
         if fits:
-            yield name, array.astype(np.float64)
+            with np.errstate(over="ignore"):
+                weights = array.astype(np.float64)
+            largest = float(np.abs(weights).max(initial=0))
+            if np.isfinite(largest) and largest and not LEAST <= largest <= GREATEST:
+                raise ValueError(
+                    f"matrix: the greatest magnitude in {name!r} is {largest:.3g} and not in "
+                    f"{LEAST:.3g}..{GREATEST:.3g}, what scales of 32 bits hold"
+                )
+            yield name, weights
         elif names:
             kind = f"{array.ndim}-dimensional {array.dtype}"
             raise ValueError(f"matrix: {name!r} is {kind}, and not a 2-dimensional float")
@@ -386,6 +397,8 @@ def _relative(found: Reals, exact: Reals) -> float:
 def run(args: argparse.Namespace) -> int:
     """Run layers on arrays of several PEs, and in groups."""
     pes = args.pe or list(DEFAULT_PES)
+    if not args.group and any(setting.startswith("pe=") for setting in args.settings):
+        raise ValueError("pe: is chosen with --pe, which may be repeated, and not with -s")
     if select(args.design, []).design.kind is not Kind.GEMM_ENGINE:
         raise ValueError(f"design: {args.design!r} is not a GEMM engine")
     engines = [
@@ -410,20 +423,23 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"group: {group} is not in {GROUPS[0]}..{GROUPS[-1]}")
         grouping = [f"group={group}", f"mode={mode}"]
         selections.append(select(GROUPED, [*args.settings, *grouping]))
-    if args.file is None:
-        layers = network_layers()
-    else:
-        layers = file_layers(args.file, args.matrix, args.transpose, args.rows, args.seed)
     for planes in args.planes:
         if planes not in PLANES:
             raise ValueError(f"planes: {planes} is not in {PLANES[0]}..{PLANES[-1]}")
     for form in args.mx:
         if form not in ELEMENTS:
             raise ValueError(f"mx: {form!r} is not one of {', '.join(ELEMENTS)}")
-    blocks = [[_named(layer, partial(mx_layer, form)) for layer in layers] for form in args.mx]
     for places in args.aligned:
         if places not in PLACES:
             raise ValueError(f"aligned: {places} is not in {PLACES[0]}..{PLACES[-1]}")
+    if args.file is None:
+        for option in ("matrix", "transpose"):
+            if getattr(args, option):
+                raise ValueError(f"{option}: is for matrices of a file, and no FILE is given")
+        layers = network_layers()
+    else:
+        layers = file_layers(args.file, args.matrix, args.transpose, args.rows, args.seed)
+    blocks = [[_named(layer, partial(mx_layer, form)) for layer in layers] for form in args.mx]
     integers = [
         select(args.design, [*args.settings, *settings_of(places)]) for places in args.aligned
     ]

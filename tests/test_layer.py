@@ -30,6 +30,7 @@ def files(tmp_path: Path) -> Path:
         "bias": np.zeros(9, np.float32),
         "index": np.zeros((2, 2), np.int64),
         "gone": np.full((3, 3), np.nan, np.float32),
+        "huge": np.full((3, 3), 1e300),
     }
     np.savez(
         tmp_path / "weights.npz", up=weights["up"], bias=weights["bias"], index=weights["index"]
@@ -219,6 +220,14 @@ def test_energy(capsys: Capture, files: Path, monkeypatch: pytest.MonkeyPatch) -
         ([*PLAIN, "signed_a=false"], "up: signed_a: false is not allowed, quantised"),
         ([*PLAIN, "signed_b=false"], "up: signed_b: false is not allowed, quantised"),
         ([*GROUPED, "pe=ternary"], "up: pe: 'ternary' does not take integers"),
+        (
+            ["weights.safetensors", "--matrix", "huge"],
+            "matrix: the greatest magnitude in 'huge' is",
+        ),
+        (
+            ["weights.npz", "-s", "pe=mix"],
+            "pe: is chosen with --pe, which may be repeated, and not",
+        ),
         (["weights.npz", "--group", "31"], "group: 31 is not in 32..256"),
         ([*PLAIN[:3], "--mode", "float"], "mode: 'float' is for weights in groups, and --group is"),
         (["weights.npz", "--group", "32", "--mode", "fp8"], "mode: 'fp8' is not one of"),
@@ -228,3 +237,9 @@ def test_bad_input(capsys: Capture, files: Path, arguments: list[str], message: 
     name, *rest = arguments
     line = refused(capsys, "layer", str(files / name), *rest)
     assert line.startswith("rtloom: " + message.replace("{}", str(files)))
+
+
+@pytest.mark.parametrize("option", [["--matrix", "up"], ["--transpose"]])
+def test_options_of_a_file(capsys: Capture, option: list[str]) -> None:
+    line = refused(capsys, "layer", *option)
+    assert line == f"rtloom: {option[0][2:]}: is for matrices of a file, and no FILE is given"
