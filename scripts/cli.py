@@ -142,7 +142,10 @@ def _sim(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--waves", action="store_true", help="write a waveform file")
     parser.add_argument(
-        "--trace", metavar="FILE", type=Path, help="requests of a PIM channel (default a case)"
+        "--trace",
+        metavar="FILE",
+        type=Path,
+        help="requests of a PIM channel (default four tiles, 64 reads)",
     )
     _add_json(parser)
 

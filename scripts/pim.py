@@ -47,7 +47,8 @@ def _read(path: Path) -> str:
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"trace: {path} cannot be read: {one_line(str(error))}") from error
+        reason = getattr(error, "strerror", None) or one_line(str(error))
+        raise ValueError(f"trace: {path} cannot be read: {reason}") from error
 
 
 def run_trace_command(args: argparse.Namespace, config: PimConfig) -> int:
@@ -60,13 +61,15 @@ def run_trace_command(args: argparse.Namespace, config: PimConfig) -> int:
     text = _default_trace(config) if args.trace is None else _read(args.trace)
     rows: list[dict[str, Any]] = []
     runs: dict[str, list[list[Any]]] = {}
+    data: list[dict[str, Any]] = []
     for dual in (False, True):
         chosen = replace(config, dual=dual)
         org, timing, policy = organisation_of(chosen), timing_of(chosen), policy_of(chosen)
         read_trace(text, org, timing, policy)  # bad input, before anything is built
         workdir = BUILD / "sim-work" / chosen.name / str(os.getpid())
         with step(f"building and simulating {chosen.name}"):
-            result = run_trace(find("pim"), chosen, text, workdir, args.seed).result
+            outcome = run_trace(find("pim"), chosen, text, workdir, args.seed)
+        result, sums = outcome.result, outcome.arrays["results"]
         runs["two row buffers" if dual else "one row buffer"] = result["events"]
         total = max(result["pim_end"], result["mem_end"])
         rows.append(
@@ -81,9 +84,12 @@ def run_trace_command(args: argparse.Namespace, config: PimConfig) -> int:
                 "longest_wait": result["waits"],
             }
         )
+        gemvs = [[at, sums[i].tolist()] for i, at in enumerate(result["gemvs"])]
+        data.append({"reads": result["reads"], "gemvs": gemvs})
     draw_timelines(runs, timing_of(config), PICTURE)
     if args.json:
-        print_json({"runs": rows, "picture": str(PICTURE)})
+        shown = [row | of_run for row, of_run in zip(rows, data, strict=True)]
+        print_json({"runs": shown, "picture": str(PICTURE)})
         return Status.OK
     print_table(
         [key.replace("_", " ") for key in rows[0]],

@@ -128,7 +128,10 @@ def check_run(
 
 
 def report(run: Run, seen: Seen, timing: Timing) -> dict[str, Any]:
-    """What a bench tells of a run: what came out of the channel, and the model's longest wait."""
+    """What a bench tells of a run: what came out of the channel, and the model's longest wait.
+
+    Words read are hexadecimal, with the cycle of their first beat; of GEMVs only that is told.
+    """
     data = [cycle for cycle, _ in seen.reads]
     data += [e.cycle + timing.cwl for e in seen.events if e.command is Command.WR]
     results = [cycle for cycle, _ in seen.results]
@@ -137,7 +140,14 @@ def report(run: Run, seen: Seen, timing: Timing) -> dict[str, Any]:
         for name, cycles in (("pim_end", results), ("mem_end", data))
     }
     events = [(e.cycle, e.command.value, e.place, e.row, e.k) for e in seen.events]
-    return {**ends, "waits": run.waits, "commands": len(events), "events": events}
+    return {
+        **ends,
+        "waits": run.waits,
+        "commands": len(events),
+        "events": events,
+        "reads": [(cycle, f"{word:x}") for cycle, word in seen.reads],
+        "gemvs": results,
+    }
 
 
 def _cells(

@@ -155,3 +155,15 @@ def test_demo(capsys: Capture) -> None:
 def test_bad_input(capsys: Capture, matrices: Path, argv: list[str], message: str) -> None:
     line = refused(capsys, *(x.replace("{}", str(matrices)) for x in argv))
     assert message.replace("{}", str(matrices)) in line
+
+
+def test_data_of_a_trace(capsys: Capture, tmp_path: Path) -> None:
+    """What was written is read, and multiplied: 1, 2 and 3, each times itself, in bank 0."""
+    trace = tmp_path / "trace"
+    trace.write_text("WRITE 0 3 0 030201\nGWRITE 0 3\nHEADER 3 1 1\nGEMV 1\nREAD 0 3 0\n")
+    small = ["-s", "lanes=4", "-s", "steps=8", "-s", "columns=2", "-s", "bank_rows=16"]
+    found = run_json(capsys, "sim", "pim", "--trace", str(trace), *small)
+    for run in found["runs"]:
+        ((cycle, word),), ((_, results),) = run["reads"], run["gemvs"]
+        assert cycle + 2 == run["mem_end"] and word == "30201"
+        assert len(results) == 4 and results[0] == 3 * 3 + 2 * 2 + 1
