@@ -109,11 +109,12 @@ def _comment(module: SharedModule, is_top: bool) -> Iterator[str]:
         return
     yield ""
     for path, field, value in _parameters(unit):
-        yield f"  {path:<12} = {_plain(value):<8} {field.metadata['doc']}"
+        yield f"  {path:<12} = {_plain(value):<8}  {field.metadata['doc']}"
     yield ""
-    yield f"Latency {unit.latency}, initiation interval {unit.initiation_interval} (cycles)."
+    if unit.latency or not unit.cycle_formula:
+        yield f"Latency {unit.latency}, initiation interval {unit.initiation_interval} (cycles)."
     if unit.cycle_formula:
-        yield f"Cycles of an M x K x N product: {unit.cycle_formula}"
+        yield f"Cycles: {unit.cycle_formula}"
     if module.clocks:
         yield "Clock clk, rising edge; reset rst, synchronous, active high."
 

@@ -131,9 +131,9 @@ class NttEngine(StreamUnit):
     config: NttEngineConfig
     cycle_formula = (
         "k R + 1 to load or store k slots, 2 R + D + T + 1 for a product or sum, and (log2(N) - 1) "
-        "max(k R, W + D) + k R + D + T + 1 for a transform; and 1. R = N/2P, W = R in place and "
-        "R/2 + 1 in constant geometry, at most R, D = butterfly latency + 1, T = product latency "
-        "of generated factors"
+        "max(k R, W + D) + k R + D + T + 1 for a transform, and 1 at the end; R = N/2P, W = R in "
+        "place and R/2 + 1 in constant geometry, at most R, D = butterfly latency + 1, T = product "
+        "latency of generated factors"
     )
 
     def __init__(self, config: NttEngineConfig) -> None:

@@ -70,7 +70,7 @@ def run_describe(args: Namespace) -> int:
         "latency": "latency, cycles",
         "initiation_interval": "initiation interval, cycles",
         "macs_per_cycle": "MACs a cycle",
-        "cycle_formula": "cycles of M x K x N",
+        "cycle_formula": "cycles",
     }
     print_table(None, [(text, facts[key]) for key, text in labels.items() if key in facts])
     print()
@@ -137,7 +137,8 @@ def describe(selection: Selection) -> dict[str, Any]:
         ]
     # How long a command takes depends on the command.
     by_command = design.kind in (Kind.COMMAND_DEVICE, Kind.PROCESSOR, Kind.PIM_CHANNEL)
-    meaningless = {"latency", "initiation_interval"} if by_command else ()
+    by_formula = "cycle_formula" in emitted and not emitted["latency"]
+    meaningless = {"latency", "initiation_interval"} if by_command or by_formula else ()
     for key, value in emitted.items():
         if key not in facts and key not in meaningless:
             facts[key] = value

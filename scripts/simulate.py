@@ -179,7 +179,8 @@ def _show(figures: dict[str, Any]) -> list[tuple[str, object]]:
         shown["utilisation"] = f"{shown['utilisation']:.1%}"
         shown["macs_per_cycle"] = f"{shown['macs_per_cycle']:.2f}"
     shown["seconds"] = f"{shown['seconds']:.1f}"
-    return [(key.replace("_", " "), value) for key, value in shown.items()]
+    labels = {"formula_cycles": "formula cycles, without stalls"}
+    return [(labels.get(key, key.replace("_", " ")), value) for key, value in shown.items()]
 
 
 def _run_unit(
