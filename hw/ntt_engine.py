@@ -244,7 +244,6 @@ class NttEngine(StreamUnit):
         # The first stage reads the side where a polynomial rests.
         turned = 0 if changes else forward
         now = _Moment(
-            issue,
             stage,
             slot,
             self._side(sides, slot, transforming & (stage[0] ^ turned)),
@@ -289,13 +288,14 @@ class NttEngine(StreamUnit):
         with m.If(advance):
             m.d.sync += self.o.valid.eq(storing)
 
+        taking = delayed(m, "issues", issue, config.lead)[-1]
         taken = line[config.lead]
         at = _Moment.of(now, Mux(storing, Cat(*now), taken) if config.lead else taken)
         to = _Moment.of(now, Mux(loading, Cat(*now), line[-1]))
         read = places.read(m, at.stage, at.row, Mux(pointwise, first, at.slot)[0], forward)
         write = places.write(m, to.stage, to.row, Mux(pointwise, first, to.slot)[0], inverse)
         fetch = Signal()
-        m.d.comb += fetch.eq(at.issued | give)
+        m.d.comb += fetch.eq(taking | give)
         rest = Signal(len(read.rest))
         with m.If(fetch):
             m.d.sync += rest.eq(read.rest ^ at.half)
@@ -340,7 +340,7 @@ class NttEngine(StreamUnit):
             twiddles.inverse.eq(inverse),
             twiddles.ones.eq(pointwise),
         ]
-        m.d.sync += present.eq(at.issued)
+        m.d.sync += present.eq(taking)
         outputs, valid = self._butterflies(
             m, platform, operands, twiddles, inverse, multiplying, present
         )
@@ -401,15 +401,12 @@ class _Moment(NamedTuple):
 
     Attributes
     ----------
-    issued
-        Something is.
     stage, slot, side, row, half
         Where from; `half` of the lanes of products and sums.
     settles, ends
         With it the next stage may begin, or the whole command is complete.
     """
 
-    issued: Value
     stage: Value
     slot: Value
     side: Value
