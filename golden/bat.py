@@ -98,3 +98,45 @@ def matmul(a: ArrayLike, b: ArrayLike, modulus: int, count: int, bits: int = 8) 
     left, right = byte_matrix(a, modulus, count, bits), byte_columns(b, count, bits)
     product: Integers = merge(left @ right, count, bits) % modulus
     return product
+
+
+def tiles(
+    a_data: ArrayLike,
+    a_last: ArrayLike,
+    b_data: ArrayLike,
+    w_factor: ArrayLike | None = None,
+    *,
+    modulus: int,
+    digit_count: int,
+    chunk: int,
+    lanes: int,
+    radix_bits: int,
+) -> dict[str, Integers]:
+    """Reduce products of digits, tile by tile.
+
+    Parameters
+    ----------
+    a_data, b_data : integer arrays [beats, digit_count * h], [beats, w]
+        Columns of `byte_matrix`, and rows of `byte_columns`.
+    a_last : integer array [beats]
+        1 where a tile ends.
+    w_factor : integer array [given, lanes]
+        A residue for each that is given; the product is divided by two to `radix_bits`.
+
+    Returns
+    -------
+    dict
+        ``"data"`` [given, lanes], rows of residues in order, and ``"last"`` [given].
+    """
+    left, right = integers(a_data), integers(b_data)
+    ends = np.flatnonzero(np.asarray(a_last)) + 1
+    found, lasts = [], []
+    for start, end in zip([0, *ends], ends, strict=False):
+        sums = left[start:end].T @ right[start:end]
+        found.append((merge(sums, digit_count, chunk) % modulus).reshape(-1, lanes))
+        lasts += [0] * (len(found[-1]) - 1) + [1]
+    data = np.concatenate(found)
+    if w_factor is not None:
+        scale = pow(2, -radix_bits, modulus)
+        data = data * integers(w_factor) % modulus * scale % modulus
+    return {"data": data, "last": np.array(lasts)}

@@ -20,6 +20,7 @@ from hw.ntt_engine import NttEngine, NttEngineConfig
 from hw.pim_bank import PimBank
 from hw.pim_channel import PimChannel
 from hw.pim_config import PimBankConfig, PimConfig
+from hw.systolic_modular import SystolicModular, SystolicModularConfig
 from hw.systolic_os import SystolicOs, SystolicOsConfig
 from hw.systolic_ws import SystolicWs, SystolicWsConfig
 from pe.addition import Adder, AdderConfig, CompressorTree, CompressorTreeConfig
@@ -598,6 +599,16 @@ DESIGNS: dict[str, Design] = {
             source="Longa, Naehrig 2016; banks: Ma 1999, Pease 1968",
             summary="negacyclic number-theoretic transforms, products and sums",
             stimuli="sim.ntt_beats:ntt_beats",
+        ),
+        Design(
+            name="systolic_modular",
+            kind=Kind.STREAM_UNIT,
+            config=SystolicModularConfig,
+            component=SystolicModular,
+            golden="golden.bat:tiles",
+            source="CROSS, arXiv 2501.07047",
+            summary="systolic array with reduction lanes: products of residues by their digits",
+            stimuli="sim.modular_beats:modular_beats",
         ),
         Design(
             name="gemm_core",

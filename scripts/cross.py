@@ -1,20 +1,29 @@
 # amaranth: UnusedElaboratable=no
-"""``rtloom cross``: transforms of homomorphic encryption on the INT8 array of the demo."""
+"""``rtloom cross``: transforms of homomorphic encryption on the INT8 array of the demo.
+
+Its units are simulated one after the other; then once more in one netlist, lanes at the array's
+edge.
+"""
 
 import argparse
 import os
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from golden.ntt import Ring
 from hw.catalog import find
+from hw.engine import EngineConfig
 from hw.gemm_core import GemmCore
 from hw.ntt_engine import NttEngine
+from hw.systolic_modular import SystolicModular, SystolicModularConfig
+from hw.systolic_os import SystolicOsConfig
+from pe.registry import DERIVED
 from scripts.output import print_json, print_table
 from scripts.progress import step
 from scripts.status import Status
-from sim.modular_array import ByteArray, ModularArray, ModularUnits, on_butterflies
+from sim.modular_array import ByteArray, LanedArray, ModularArray, ModularUnits, on_butterflies
 from sim.simulate import BUILD
 
 
@@ -40,9 +49,15 @@ def run(args: argparse.Namespace) -> int:
         back = array.inverse(values, rows)
     with step("forward transform on butterflies"):
         butterflies = on_butterflies(engine_config, a, folder / "ntt_engine", args.seed)
+    laned = LanedArray(
+        _with_lanes(array.bytes.array, ring, rows), ring, folder / "lanes", args.seed
+    )
+    with step("forward transform on an array with lanes at its edge"):
+        together = laned.forward(a, rows)
     equal = {
         "the golden transform": np.array_equal(values, ring.forward(a)),
         "the butterflies": np.array_equal(values, butterflies),
+        "the array with lanes": np.array_equal(values, together),
         "the polynomial, back from the array": np.array_equal(back, a),
     }
     steps = [
@@ -50,12 +65,16 @@ def run(args: argparse.Namespace) -> int:
         for at, done in enumerate(units.steps)
     ]
     cycles = sum(done["cycles"] for done in steps[:forward_steps] if done["unit"] == "gemm_core")
+    steps += [{"transform": "forward", **done} for done in laned.steps]
+    lane_cycles = sum(done["cycles"] for done in laned.steps)
     figures: dict[str, Any] = {
         "modulus": args.modulus,
         "n": args.n,
         "steps": steps,
         "array_multipliers": GemmCore(core).macs_per_cycle,  # type: ignore[arg-type]
         "array_cycles": cycles,
+        "lane_multipliers": SystolicModular(laned.config).macs_per_cycle,
+        "lane_cycles": lane_cycles,
         "butterflies": args.butterflies,
         "butterfly_cycles": engine.transform_cycles(1),
         "equal": equal,
@@ -74,9 +93,21 @@ def run(args: argparse.Namespace) -> int:
         )
         shown = {
             f"{figures['array_multipliers']} multipliers of 8 x 8": f"{cycles} cycles",
+            f"{figures['lane_multipliers']} with lanes, all in all": f"{lane_cycles} cycles",
             f"{args.butterflies} butterflies": f"{engine.transform_cycles(1)} cycles",
             **{f"equal to {what}": "yes" if same else "NO" for what, same in equal.items()},
             "seed": args.seed,
         }
         print_table(None, list(shown.items()))
     return Status.OK if all(equal.values()) else Status.MISMATCH
+
+
+def _with_lanes(array: EngineConfig, ring: Ring, rows: int) -> SystolicModularConfig:
+    """An array as that of the core, as much of it as whole residues fill."""
+    settings = {field.name: getattr(array, field.name) for field in fields(SystolicOsConfig)}
+    settings |= {"modulus": ring.modulus, "width_acc": DERIVED}
+    chunk = min(array.width_a - array.signed_a, array.width_b - array.signed_b)
+    digits = -(-ring.modulus.bit_length() // chunk)
+    for name in ("rows", "cols"):
+        settings[name] -= settings[name] % digits
+    return SystolicModularConfig(**{**settings, "k_max": digits * max(rows, ring.size // rows)})

@@ -20,8 +20,11 @@ from hw.catalog import find
 from hw.engine import EngineConfig
 from hw.gemm_core import GemmCore
 from hw.ntt_engine import NttEngine, Operation
+from hw.systolic_modular import SystolicModular, SystolicModularConfig
 from pe.config import Config
-from sim.simulate import run_beats, run_operands, run_products, words_of
+from sim.modular_beats import tile_beats, untiled
+from sim.runner import Simulator
+from sim.simulate import build_design, run_beats, run_operands, run_products, words_of
 
 Residues = npt.NDArray[Any]
 
@@ -166,6 +169,61 @@ class ModularArray:
         first = self.product(right.T, a.reshape(rows, -1).T).T
         second = self.pointwise(first, middle)
         return self.product(left, second).ravel()
+
+
+@dataclass
+class LanedArray:
+    """Transforms on `systolic_modular`: in each of two passes residues come in and go out.
+
+    Attributes
+    ----------
+    config
+        Of the array; its modulus is the ring's.
+    ring
+        Of the polynomials.
+    folder
+        For the simulations.
+    seed
+        Of the simulations.
+    steps
+        What has been run: name, shape of the digit product, and cycles.
+    """
+
+    config: SystolicModularConfig
+    ring: Ring
+    folder: Path
+    seed: int = 1
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    _simulator: Simulator | None = None
+
+    def product(
+        self, known: Residues, other: Residues, factors: Residues | None = None
+    ) -> Residues:
+        """Multiply a known matrix [h, v] with another [v, w], and each element by a factor."""
+        design = find("systolic_modular")
+        self._simulator = self._simulator or build_design(design, self.config)
+        unit = SystolicModular(self.config)
+        beats = tile_beats(unit, known, other, factors)
+        outcome = run_beats(
+            design, self.config, self.folder, self.seed, simulator=self._simulator, beats=beats
+        )
+        (h, v), (_, w), count = known.shape, other.shape, unit.config.digit_count
+        cycles = outcome.result["cycles"]
+        shape = [count * h, count * v, w]
+        self.steps.append({"unit": design.name, "shape": shape, "cycles": cycles})
+        return untiled(unit, outcome.arrays["data"], h, w)
+
+    def forward(self, a: Residues, rows: int) -> Residues:
+        """Transform a polynomial [size], seen as ``rows x (size / rows)``; bit-reversed order."""
+        left, middle, right = self.ring.matrices(rows)
+        first = self.product(left, a.reshape(rows, -1), middle)
+        return self.product(right.T, first.T).T.ravel()
+
+    def inverse(self, a: Residues, rows: int) -> Residues:
+        """Transform values back to coefficients."""
+        right, middle, left = self.ring.inverse_matrices(rows)
+        first = self.product(right.T, a.reshape(rows, -1).T, middle.T).T
+        return self.product(left, first).ravel()
 
 
 def on_butterflies(

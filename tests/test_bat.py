@@ -3,16 +3,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import SEED, config_of, random_generator
 
 from golden.ntt import Ring
 from hw.catalog import DESIGNS
+from hw.systolic_modular import SystolicModularConfig
 from pe.barrett import BarrettConfig
 from pe.bat import BatReduceConfig
 from scripts.cli import main
-from sim.modular_array import ByteArray, ModularArray, ModularUnits, on_butterflies
+from sim.modular_array import ByteArray, LanedArray, ModularArray, ModularUnits, on_butterflies
 
 RING = Ring.of(12289, 64)
 CORE = {"array.rows": 4, "array.cols": 4, "depth_a": 512, "depth_b": 512, "depth_c": 512}
@@ -31,6 +33,26 @@ def test_the_array_and_the_butterflies_agree(signed: bool, tmp_path: Path) -> No
     engine = config_of(DESIGNS["ntt_engine"], modulus=RING.modulus, size=RING.size, butterflies=4)
     assert (on_butterflies(engine, a, tmp_path, SEED) == values).all()
     assert (on_butterflies(engine, values, tmp_path, SEED, inverse=True) == a).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rows": 4, "cols": 6, "pe": "opt1"},
+        {"rows": 6, "cols": 4, "signed_a": False, "signed_b": False, "reducer": "word_montgomery"},
+    ],
+    ids=str,
+)
+def test_an_array_with_lanes(settings: dict[str, Any], tmp_path: Path) -> None:
+    """In one netlist, the factors between the two passes of a transform at its edge."""
+    a = random_generator().integers(0, RING.modulus, RING.size)
+    config = config_of(DESIGNS["systolic_modular"], modulus=RING.modulus, k_max=16, **settings)
+    assert isinstance(config, SystolicModularConfig)
+    array = LanedArray(config, RING, tmp_path, SEED)
+    values = array.forward(a, rows=8)
+    assert (values == RING.forward(a)).all()
+    assert (array.inverse(values, rows=8) == a).all()
+    assert len(array.steps) == 4
 
 
 def test_command(capsys: pytest.CaptureFixture[str]) -> None:

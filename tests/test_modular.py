@@ -83,6 +83,22 @@ P60 = 1152921504606584833
             {"modulus": 225},
             "modulus: 225 is not prime; near it, for size=16: 193 and 257",
         ),
+        (
+            "systolic_modular",
+            {"modulus": (1 << 31) - 1},
+            "rows: 16 is not a multiple of 5, the digits of 7 bits of modulus=2147483647",
+        ),
+        (
+            "systolic_modular",
+            {"width_a": 2},
+            "width_b: 8 beside width_a=2 leaves digits of 1 bits; at least 2 are needed",
+        ),
+        (
+            "systolic_modular",
+            {"reducer": "solinas", "modulus": 3329, "rows": 2, "cols": 2},
+            "modulus: 3329 is not 2**a - 2**b + 1",
+        ),
+        ("systolic_modular", {"pe": "ternary"}, "pe: 'ternary' "),
     ],
 )
 def test_what_no_proof_covers_is_refused(name: str, settings: Any, message: str) -> None:

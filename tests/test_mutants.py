@@ -76,6 +76,7 @@ BOTH_RANKS: Settings = (("ranks", 2), ("refresh_all", True))
 PIM: Settings = (("max_wait", 1100), ("gbuf_depth", 2))
 OPT1: Settings = (("pe", "opt1"),)
 OPT2: Settings = (("pe", "opt2"), ("terms", 3), ("stages", 1))
+MODULAR_ARRAY: Settings = (("rows", 4), ("cols", 4), ("modulus", 12289), ("k_max", 32))
 LOOKED_UP: Settings = (("pe", "ternary_look_up"), ("rows", 3), ("cols", 2), ("lanes", 4))
 
 
@@ -1614,6 +1615,49 @@ MUTANTS = [
         (Edit("ntt_q", r"assign advance = .*;", "assign advance = 1;"),),
         f"{CHANGED}|{LOST}",
         stall=0.4,
+    ),
+    Mutant(
+        "modular array: sums come in while those before them still leave",
+        "systolic_modular",
+        (
+            Edit(
+                "systolic_modular",
+                r"assign array__o_c__ready = .*;",
+                "assign array__o_c__ready = 1;",
+            ),
+        ),
+        f"{BEATS}|{LOST}",
+        settings=MODULAR_ARRAY,
+        stall=0.4,
+    ),
+    Mutant(
+        "modular array: lanes are given more than there is room for",
+        "systolic_modular",
+        (Edit("systolic_modular", r"free <= _\d+_;\n(\s*else if)", r"free <= free;\n\1"),),
+        f"{BEATS}|{LOST}",
+        settings=MODULAR_ARRAY,
+        stall=0.4,
+    ),
+    Mutant(
+        "modular array: the sum of a low digit is added to the residue before",
+        "systolic_modular",
+        (Edit("digit_merge", r"= first \? \S+ : so_far;", "= so_far;"),),
+        BEATS,
+        settings=MODULAR_ARRAY,
+    ),
+    Mutant(
+        "modular array: a factor is that of the residue after",
+        "systolic_modular",
+        (Edit("systolic_modular", r"\.b\(factors\[69:56\]\)", ".b(factors[41:28])"),),
+        BEATS,
+        settings=MODULAR_ARRAY,
+    ),
+    Mutant(
+        "modular array: the last residues of a tile are not marked",
+        "systolic_modular",
+        (Edit("systolic_modular", r"assign last = .*;", "assign last = 0;"),),
+        BEATS,
+        settings=MODULAR_ARRAY,
     ),
 ]
 

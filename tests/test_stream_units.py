@@ -78,6 +78,22 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
             "stages": 2,
         },
     ),
+    ("systolic_modular", {"rows": 3, "cols": 2, "modulus": 97, "k_max": 40}),
+    (
+        "systolic_modular",
+        {"rows": 4, "cols": 6, "modulus": 12289, "k_max": 90, "factors": False, "signed_a": False},
+    ),
+    (
+        "systolic_modular",
+        {
+            "rows": 9,
+            "cols": 18,
+            "modulus": 2305843009146585089,
+            "k_max": 64,
+            "reducer": "solinas",
+            "lane_stages": 2,
+        },
+    ),
 ]
 
 
