@@ -130,6 +130,34 @@ def test_products(case: Case, tmp_path: Path) -> None:
             assert np.array_equal(matrix, other.arrays[name]), name
 
 
+FULL = [
+    Case.of(rows=4, cols=4, **UNSIGNED),
+    Case.of(rows=4, cols=4, digits="bits", **SIGNED),
+    Case.of(rows=4, cols=4, pe="mac", width_a=8, width_b=4, signed_b=True, signed_zero=False),
+]
+
+
+@pytest.mark.parametrize("case", FULL, ids=str)
+def test_ten_thousand_groups_of_128(case: Case, tmp_path: Path) -> None:
+    """W4A8 with every zero point, and extremes, without pauses: in the cycles of the formula."""
+    rng = random_generator()
+    config = case.config
+    assert (config.group, config.width_a, config.zero_shape.width) == (128, 8, 4)
+    m, groups, n = 25, 25, 16
+    ((a, b),) = random_products(rng, config, [(m, 128 * groups, n)])
+    _, high = extremes(config.width_a, config.signed_a)
+    a[0], a[1], a[2, ::2] = high, -high - 1, high
+    low, high = extremes(config.width_b, config.signed_b)
+    b[:, 0], b[:, 1], b[::2, 2] = low, high, high
+    low, high = extremes(config.zero_shape.width, config.signed_zero)
+    zeros = rng.permutation(np.resize(np.arange(low, high + 1), groups * n)).reshape(groups, n)
+    scales, _ = random_groups(config, 128 * groups, n, SEED)
+    outcome = run_products(DESIGN, config, [(a, b, scales, zeros)], tmp_path, SEED)
+    assert m * groups * n == 10_000 and len(np.unique(zeros)) == 16
+    (product,) = outcome.result["products"]
+    assert product["cycles"] == SystolicGrouped(config).cycles(m, 128 * groups, n)
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_extremes_reach_the_bound_of_the_totals(case: Case) -> None:
     """Or else the test above does not say that they are wide enough."""
