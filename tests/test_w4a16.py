@@ -2,13 +2,15 @@
 """W4A16: the contracts against exact arithmetic, and the hardware on all products and on groups."""
 
 import re
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from circuits import Circuit, machines, run
+from amaranth.lib.wiring import Out
+from circuits import Circuit, Words, machines, random_bits, run
 from evaluation import Column
 from helpers import SEED, config_of, random_generator
 
@@ -17,11 +19,11 @@ from golden.formats import decode, decoded, encode
 from golden.mac import multiply_accumulate
 from hw.catalog import DESIGNS, Design
 from hw.emit import emit
-from pe.aligner import ActivationAlignerConfig
+from pe.aligner import ActivationAligner, ActivationAlignerConfig
 from pe.config import Config
 from pe.unit import Unit
 from pe.w4a16 import ExactW4A16Config, ExactW4A16Pe, FloatW4A16Config, FloatW4A16Pe
-from scripts.ppa.aig import pack
+from scripts.ppa.aig import Bits, Machine, pack
 from sim.runner import lint
 from sim.simulate import build_emission, player_emission, run_operands
 
@@ -30,6 +32,8 @@ K, GROUPS, PART = 128, 10_000, 1 << 18
 WEIGHTS = np.arange(-8, 8)
 CODES = np.arange(1 << 16)
 FINITE = np.isfinite(decode(CODES, "fp16"))
+ALIGNED = [(10, "nearest"), (14, "nearest"), (14, "floor"), (24, "nearest"), (24, "floor")]
+"""Places and rounding of an aligner."""
 
 
 @cache
@@ -190,6 +194,21 @@ def test_float_sums_are_those_of_numpy() -> None:
 # The hardware.
 
 
+def machine_of(unit: Unit, folder: Path) -> Machine:
+    ports = {name: getattr(unit, name) for name in unit.signature.members}
+    results = [name for name, member in unit.signature.members.items() if member.flow is Out]
+    outputs = [ports.pop(name) for name in results]
+    (machine,) = machines([Circuit(unit, list(ports.values()), outputs)], folder)
+    return machine
+
+
+def assert_shown(found: Mapping[str, Sequence[Bits]], expected: Mapping[str, Column]) -> None:
+    assert set(found) == set(expected)
+    for name, bits in found.items():
+        wanted = pack(expected[name], len(bits))
+        assert all(np.array_equal(x, y) for x, y in zip(bits, wanted, strict=True)), name
+
+
 @pytest.mark.parametrize("digits", ["exact", "bits", "ent"])
 def test_every_product(digits: str, tmp_path: Path) -> None:
     """All activations times all weights, 2^17 sums of one product side by side."""
@@ -227,6 +246,86 @@ def test_float_pe(tmp_path: Path) -> None:
     """Groups."""
     first, *_ = streams()
     play(DESIGNS["float_w4a16_pe"], FloatW4A16Config(), [first, with_bubbles(first)], tmp_path)
+
+
+@pytest.mark.parametrize(("places", "rounding"), ALIGNED, ids=str)
+def test_aligner_at_every_exponent(places: int, rounding: str, tmp_path: Path) -> None:
+    """All activations on the grid of each exponent that a group can have."""
+    rng = random_generator()
+    unit = ActivationAligner(ActivationAlignerConfig(places=places, rounding=rounding))
+    machine = machine_of(unit, tmp_path)
+    one = pack(np.ones_like(CODES), 1)
+    for exponent in range(1, 31):
+        ahead, other = pack(np.full(len(CODES), exponent), 5), pack(CODES * 0 + 31, 5)
+        both = {"clear": one, "i_valid": one}
+        cycles = [{"ahead": ahead, **both}, {"ahead": other, "a": pack(CODES, 16), **both}, {}, {}]
+        found = run(machine, cycles, random_bits(rng, len(machine.state), len(CODES)))[-1]
+        expected = {
+            "aligned": golden.align(
+                CODES, exponent, format="fp16", places=places, rounding=rounding
+            ),
+            "exponent": np.full(len(CODES), exponent),
+            "nan": CODES * 0,
+            "o_valid": CODES * 0 + 1,
+        }
+        assert_shown(found, expected)
+
+
+@pytest.mark.parametrize(("places", "rounding"), ALIGNED[:3], ids=str)
+def test_every_finite_activation_times_every_weight_aligned(
+    places: int, rounding: str, tmp_path: Path
+) -> None:
+    """A million products in groups with outliers, through the aligner and a PE for integers."""
+    rng = random_generator()
+    codes, weights = (x.ravel() for x in np.meshgrid(CODES[FINITE], WEIGHTS))
+    # Activations of a group are of a size; one in a hundred is of any.
+    order = np.argsort((codes >> 10 & 31) + rng.normal(0, 2, codes.size))
+    some = rng.choice(codes.size, codes.size // 100, replace=False)
+    order[some] = order[rng.permutation(some)]
+    a, b = (x[order].reshape(-1, K).astype(np.int64) for x in (codes, weights))
+    count = len(a)
+    exponent = np.maximum(a >> 10 & 31, 1).max(axis=1)
+    assert count == 63488 * 16 // K and len(np.unique(exponent)) > 20
+
+    aligner = ActivationAligner(ActivationAlignerConfig(places=places, rounding=rounding))
+    width = {"width_a": places + 2, "width_b": 4, "width_acc": places + 13}
+    unit = DESIGNS["pe"].component(config_of(DESIGNS["pe"], pe="mix", **width))
+    first, second = (machine_of(x, tmp_path) for x in (aligner, unit))
+    one, zero = (pack(np.full(count, flag, np.int64), 1) for flag in (1, 0))
+    columns = [pack(a[:, step], 16) for step in range(K)]
+    cycles: list[Words] = [
+        {"ahead": x[10:15], "clear": zero if i else one, "i_valid": one}
+        for i, x in enumerate(columns)
+    ]
+    cycles += [
+        {"ahead": pack(rng.integers(0, 32, count), 5), "a": x, "clear": y["clear"], "i_valid": one}
+        for x, y in zip(columns, cycles, strict=True)
+    ]
+    cycles += [{}] * aligner.latency
+    held = random_bits(rng, len(first.state), count)
+    shown = run(first, cycles, held)[K + aligner.latency :]
+    aligned = golden.align(a, exponent[:, None], format="fp16", places=places, rounding=rounding)
+    for step, found in enumerate(shown):
+        expected = {"aligned": aligned[:, step], "exponent": exponent}
+        assert_shown(found, {**expected, "nan": 0 * exponent, "o_valid": 0 * exponent + 1})
+
+    cycles = [
+        {
+            "a": x["aligned"],
+            "b": pack(b[:, step], 4),
+            "clear": zero if step else one,
+            "i_valid": one,
+        }
+        for step, x in enumerate(shown)
+    ]
+    cycles += [{}] * unit.latency
+    held = random_bits(rng, len(second.state), count)
+    sums = (aligned * b).sum(axis=1)
+    assert_shown(run(second, cycles, held)[-1], {"sum": sums, "o_valid": 0 * sums + 1})
+    how = {"format": "fp16", "places": places}
+    value = sums * golden.unit_of(exponent, **how)  # type: ignore[arg-type]
+    bound = golden.error_bound(exponent, b, **how, rounding=rounding)  # type: ignore[arg-type]
+    assert (np.abs(value - (decode(a, "fp16") * b).sum(axis=1)) <= bound).all()
 
 
 def test_aligner_and_an_integer_pe(tmp_path: Path) -> None:
