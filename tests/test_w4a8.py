@@ -6,17 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from circuits import Circuit, Words, machines, random_bits, run
 from evaluation import Column
 from helpers import SEED, config_of, random_generator
 
 from golden.mac import multiply_accumulate
 from hw.catalog import DESIGNS
+from pe.element import extremes
 from pe.serial import SerialConfig, SerialPe
 from scripts.ppa.aig import Graph, pack, simulate
 from scripts.ppa.equivalence import step_machine
 from sim.simulate import run_operands
 
-WIDTH_ACC, GROUP = 19, 128
+WIDTH_ACC, GROUP, GROUPS = 19, 128, 10_048
 
 
 def pairs(signed_b: bool) -> tuple[Column, Column]:
@@ -82,6 +84,57 @@ def test_bit_serial(signed_b: bool, tmp_path: Path) -> None:
     given = {name: np.insert(column, bubbles, 1) for name, column in given.items()}
     given["i_valid"] = np.insert(np.ones(count, np.int64), bubbles, 0)
     run_operands(DESIGNS["serial_pe"], config, tmp_path, SEED, len(given["a"]), operands=given)
+
+
+@pytest.mark.parametrize("signed_b", [True, False])
+def test_bit_serial_sums_of_ten_thousand_groups(signed_b: bool, tmp_path: Path) -> None:
+    """Side by side, from any state, each with pauses of its own; every sum in its cycle."""
+    rng = random_generator()
+    unit = SerialPe(SerialConfig(signed_b=signed_b))
+    ports = {name: getattr(unit, name) for name in unit.signature.members}
+    outputs = [ports.pop(name) for name in ("sum", "o_valid")]
+    (machine,) = machines([Circuit(unit, list(ports.values()), outputs)], tmp_path)
+    low, high = extremes(4, signed_b)
+    a = rng.integers(-128, 128, (GROUPS, GROUP))
+    b = rng.integers(low, high, (GROUPS, GROUP), endpoint=True)
+    for i, x in enumerate((-128, 127)):
+        for j, y in enumerate((low, high)):
+            a[2 * i + j], b[2 * i + j] = x, y
+    clear = np.tile(np.arange(GROUP) == 0, (GROUPS, 1)).astype(np.int64)
+    sums = multiply_accumulate(
+        *(x.ravel() for x in (a, b, clear, np.ones_like(a))),
+        width_acc=WIDTH_ACC,
+        signed_a=True,
+        signed_b=signed_b,
+    )["sum"].reshape(GROUPS, GROUP)
+
+    lanes, taken = np.arange(GROUPS), np.zeros(GROUPS, np.int64)
+    # Whatever was under way at first has its time.
+    wait = np.full(GROUPS, unit.initiation_interval)
+    cycles: list[Words] = []
+    begun: list[tuple[Column, Column]] = []
+    while (taken < GROUP).any() or len(cycles) < len(begun) + unit.latency:
+        valid = (wait <= 0) & (taken < GROUP) & (rng.random(GROUPS) < 0.9)
+        place = np.minimum(taken, GROUP - 1)
+        columns = {
+            "a": np.where(valid, a[lanes, place], rng.integers(-128, 128, GROUPS)),
+            "b": np.where(valid, b[lanes, place], rng.integers(0, 16, GROUPS)),
+            "clear": np.where(valid, clear[lanes, place], rng.integers(0, 2, GROUPS)),
+            "i_valid": valid.astype(np.int64),
+        }
+        cycles.append({name: pack(column, len(ports[name])) for name, column in columns.items()})
+        if (taken < GROUP).any():
+            begun.append((columns["i_valid"], sums[lanes, place]))
+        taken += valid
+        wait = np.where(valid, unit.initiation_interval - 1, wait - 1)
+    shown = run(machine, cycles, random_bits(rng, len(machine.state), GROUPS))
+    for (given, expected), found in zip(begun, shown[unit.latency :], strict=True):
+        (shows,) = pack(given, 1)
+        assert np.array_equal(found["o_valid"][0], shows)
+        wanted = pack(expected, WIDTH_ACC)
+        assert all(
+            np.array_equal(p & shows, q & shows) for p, q in zip(found["sum"], wanted, strict=True)
+        )
 
 
 def test_serial_pe_says_what_it_takes() -> None:
