@@ -23,7 +23,9 @@ Integers = NDArray[np.object_]
 
 def integers(values: ArrayLike) -> Integers:
     """Return an array of Python integers."""
-    return np.asarray(values).astype(object)
+    found = np.asarray(values)
+    # NumPy makes floats of a list with integers of 64 bits and others.
+    return np.asarray(values, object) if found.dtype.kind == "f" else found.astype(object)
 
 
 class Barrett(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from golden import primes
-from golden.modular import Integers
+from golden.modular import Integers, integers
 
 Array = NDArray[np.int64] | Integers
 
@@ -23,7 +23,7 @@ def words(values: ArrayLike, modulus: int) -> Array:
     """Return an array in which products of two residues are exact."""
     if modulus.bit_length() <= 31:
         return np.asarray(values).astype(np.int64)
-    return np.asarray(values).astype(object)
+    return integers(values)
 
 
 def reversed_bits(size: int) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 
 from golden.modular import Integers
 from golden.ntt import Array, Ring
+from golden.primes import residue_basis
 
 LOAD, STORE, FORWARD, INVERSE, ADD, MULTIPLY = range(6)
 
@@ -17,6 +18,7 @@ def run(
     *,
     modulus: int,
     size: int,
+    limbs: int,
     radix_bits: int,
 ) -> dict[str, Integers]:
     """Run commands in their order.
@@ -28,33 +30,39 @@ def run(
         into the first slot what they make of the two, element by element. Products are divided
         by two to `radix_bits`.
     data : integer array [beats, lanes]
-        Residues; ``size / lanes`` beats a polynomial loaded.
+        Residues; ``size / lanes`` beats for each limb of a polynomial loaded.
+    limbs : int
+        Moduli, `modulus` and the next smaller ones with a root of that order.
 
     Returns
     -------
     dict
         ``"data"`` [beats, lanes], of the polynomials stored.
     """
-    ring = Ring.of(modulus, size)
+    rings = [Ring.of(q, size) for q in residue_basis(modulus, size, limbs)]
     beats = np.asarray(data)
-    waiting = iter(beats.reshape(-1, size))
-    scale = pow(2, -radix_bits, modulus)
-    held: dict[int, Array] = {}
-    stored = []
+    waiting = iter(beats.reshape(-1, limbs, size))
+    held: dict[int, list[Array]] = {}
+    stored: list[Array] = []
     commands = zip(*map(np.asarray, (command_operation, command_slot, command_other)), strict=True)
     for operation, slot, other in commands:
-        if operation == ADD:
-            held[slot] = (held[slot] + held[other]) % modulus
-        elif operation == MULTIPLY:
-            held[slot] = held[slot] * held[other] % modulus * scale % modulus
-        else:
-            for place in range(slot, other + 1):
-                if operation == LOAD:
-                    held[place] = ring.checked(next(waiting))
-                elif operation == STORE:
-                    stored.append(held[place])
-                elif operation == FORWARD:
-                    held[place] = ring.forward(held[place])
-                else:
-                    held[place] = ring.inverse(held[place])
+        if operation in (ADD, MULTIPLY):
+            pairs = zip(rings, held[slot], held[other], strict=True)
+            held[slot] = [_pointwise(operation, ring, x, y, radix_bits) for ring, x, y in pairs]
+            continue
+        for place in range(slot, other + 1):
+            if operation == STORE:
+                stored += held[place]
+                continue
+            limbs_in = next(waiting) if operation == LOAD else held[place]
+            held[place] = [
+                {LOAD: ring.checked, FORWARD: ring.forward, INVERSE: ring.inverse}[operation](x)
+                for ring, x in zip(rings, limbs_in, strict=True)
+            ]
     return {"data": np.stack(stored).astype(beats.dtype).reshape(-1, beats.shape[1])}
+
+
+def _pointwise(operation: int, ring: Ring, x: Array, y: Array, radix_bits: int) -> Array:
+    if operation == ADD:
+        return (x + y) % ring.modulus
+    return x * y % ring.modulus * pow(2, -radix_bits, ring.modulus) % ring.modulus

@@ -5,7 +5,7 @@ J. Sorenson, J. Webster, "Strong pseudoprimes to twelve prime bases" (2015).
 """
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 
 _BASES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
@@ -54,6 +54,12 @@ def nearest_primes(modulus: int, size: int) -> list[int]:
     below = next((q for q in range(start, 1, -step) if is_prime(q)), None)
     above = next(q for q in count(start + step, step) if is_prime(q))
     return [above] if below is None else [below, above]
+
+
+def residue_basis(modulus: int, size: int, limbs: int) -> list[int]:
+    """Return a modulus and the next smaller primes that are 1 modulo ``2 * size``."""
+    step = 2 * size
+    return list(islice((q for q in range(modulus, step, -step) if is_prime(q)), limbs))
 
 
 def psi(modulus: int, size: int) -> int:

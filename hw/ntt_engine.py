@@ -11,6 +11,7 @@ Processors" (1999), for several butterflies; constant geometry is that of M. C. 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
@@ -22,7 +23,15 @@ from hw.memory import Memory, MemoryShape
 from hw.ntt_geometry import Geometry, geometry_of
 from hw.skew import delayed
 from hw.stream_unit import StreamUnit
-from hw.twiddles import GENERATED, IN_PLACE, RingConfig, Twiddles, TwiddlesConfig
+from hw.twiddles import (
+    GENERATED,
+    IN_PLACE,
+    RingConfig,
+    Twiddles,
+    TwiddlesConfig,
+    choose,
+    give_constants,
+)
 from pe.butterfly import UNIFIED, Butterfly, ButterflyConfig
 from pe.config import integer
 from pe.product import BARRETT, SHOUP
@@ -52,25 +61,13 @@ class NttEngineConfig(RingConfig):
     @property
     def butterfly(self) -> ButterflyConfig:
         """Config of a butterfly."""
-        return ButterflyConfig(
-            modulus=self.modulus,
-            stages=self.stages,
-            kind=UNIFIED,
-            reducer=self.reducer,
-            halve=True,
-        )
+        return ButterflyConfig(**asdict(self.reduction), kind=UNIFIED, halve=True)
 
     @property
     def factors(self) -> TwiddlesConfig:
         """Config of the twiddle factors."""
         return TwiddlesConfig(
-            modulus=self.modulus,
-            size=self.size,
-            butterflies=self.butterflies,
-            geometry=self.geometry,
-            twiddles=self.twiddles,
-            reducer=self.reducer,
-            stages=self.stages,
+            **{field.name: getattr(self, field.name) for field in fields(RingConfig)}
         )
 
     @property
@@ -95,12 +92,13 @@ class NttEngineConfig(RingConfig):
 
     @property
     def name(self) -> str:
+        limbs = f"_limbs{self.limbs}" if self.limbs > 1 else ""
         slots = f"_slots{self.slots}" if self.slots > 1 else ""
         geometry = f"_{self.geometry}" if self.geometry != IN_PLACE else ""
         twiddles = f"_{self.twiddles}" if self.twiddles == GENERATED else ""
         reducer = f"_{self.reducer}" if self.reducer != BARRETT else ""
         stages = f"_stages{self.stages}" if self.stages > 1 else ""
-        ring = f"ntt_q{self.modulus}_n{self.size}_p{self.butterflies}"
+        ring = f"ntt_q{self.modulus}{limbs}_n{self.size}_p{self.butterflies}"
         return f"{ring}{slots}{geometry}{twiddles}{reducer}{stages}"
 
 
@@ -110,6 +108,9 @@ class NttEngine(StreamUnit):
     Coefficients are in natural order, values in bit-reversed order: value i is that of the
     polynomial at the least root of order ``2 * size`` to the power ``2 * reversed(i) + 1``. The
     inverse halves in every butterfly, and has no other factor.
+
+    A polynomial has residues of one modulus or, with `limbs`, of several, which each command takes
+    in turn: those of a single polynomial already hide the pipeline.
 
     A command ends before the next one begins. Slots are undefined until loaded. Products and sums
     are of coefficients or values, one by one: of values a product is that of the polynomials. With
@@ -123,17 +124,19 @@ class NttEngine(StreamUnit):
         pipeline. `ADD` and `MULTIPLY` put into ``slot`` what they make of ``slot`` and ``other``,
         one of them even and one odd; there is no `MULTIPLY` with reducer=shoup.
     i : In(stream)
-        ``data``: `lanes` residues in order; ``size / lanes`` beats for each slot that is loaded.
+        ``data``: `lanes` residues in order; ``size / lanes`` beats for each limb of each slot that
+        is loaded.
     o : Out(stream)
-        ``data``: `lanes` residues in order, ``size / lanes`` beats for each slot that is stored.
+        ``data``: `lanes` residues in order, ``size / lanes`` beats for each limb of each slot that
+        is stored.
     """
 
     config: NttEngineConfig
     cycle_formula = (
-        "k R + 1 to load or store k slots, 2 R + D + T + 1 for a product or sum, and (log2(N) - 1) "
-        "max(k R, W + D) + k R + D + T + 1 for a transform, and 1 at the end; R = N/2P, W = R in "
-        "place and R/2 + 1 in constant geometry, at most R, D = butterfly latency + 1, T = product "
-        "latency of generated factors"
+        "k R + 1 to load or store k limbs, of all slots, 2 k R + D + T + 1 for a product or sum, "
+        "and (log2(N) - 1) max(k R, W + D) + k R + D + T + 1 for a transform, and 1 at the end; "
+        "R = N/2P, W = R in place and R/2 + 1 in constant geometry, at most R, D = butterfly "
+        "latency + 1, T = product latency of generated factors"
     )
 
     def __init__(self, config: NttEngineConfig) -> None:
@@ -153,14 +156,15 @@ class NttEngine(StreamUnit):
     def transform_cycles(self, slots: int) -> int:
         """Cycles of a transform of as many slots."""
         config = self.config
-        rows, latency = config.order.rows, config.latency
-        each = max(slots * rows, config.places.settle_row + 1 + latency)
+        rows, latency = slots * config.limbs * config.order.rows, config.latency
+        each = max(rows, config.places.settle_row + 1 + latency)
         stages = config.order.address_bits
-        return (stages - 1) * each + slots * rows + latency + config.lead + 1
+        return (stages - 1) * each + rows + latency + config.lead + 1
 
     def cycles(self, columns: Mapping[str, Sequence[Any]]) -> int:
         """One command after the other, and the last beat given."""
         rows, latency = self.config.order.rows, self.config.latency + self.config.lead
+        rows *= self.config.limbs
         total = 1
         for code, slot, other in zip(
             *(columns[f"command_{field}"] for field in ("operation", "slot", "other")), strict=True
@@ -184,6 +188,7 @@ class NttEngine(StreamUnit):
             Signal(len(command.slot), name=name) for name in ("first", "other", "slot")
         )
         stage = Signal(range(order.address_bits))
+        limb = Signal(range(config.limbs))
         row = Signal(range(order.rows))
         half = Signal()
         issued = Signal()
@@ -210,6 +215,8 @@ class NttEngine(StreamUnit):
         first_slot = Signal()
         last_slot = Signal()
         opening = Signal()
+        end_of_limb = Signal()
+        last_limb = Signal()
         end_of_slot = Signal()
         last_stage = Signal()
         m.d.comb += [
@@ -232,10 +239,12 @@ class NttEngine(StreamUnit):
             step.eq(accept | issue | give),
         ]
         m.d.comb += [
-            first_slot.eq(slot == first),
+            first_slot.eq((slot == first) & (limb == 0)),
             last_slot.eq(pointwise | (slot == other)),
             opening.eq(first_slot & (row == 0)),
-            end_of_slot.eq(row.all() & (half | ~pointwise)),
+            end_of_limb.eq(row.all() & (half | ~pointwise)),
+            last_limb.eq(limb == config.limbs - 1),
+            end_of_slot.eq(end_of_limb & last_limb),
             last_stage.eq(stage == Mux(inverse, order.address_bits - 1, 0)),
         ]
         # With an odd number of stages a transform leaves a polynomial on the other side.
@@ -246,10 +255,10 @@ class NttEngine(StreamUnit):
         now = _Moment(
             stage,
             slot,
+            limb,
             self._side(sides, slot, transforming & (stage[0] ^ turned)),
             row,
             half,
-            issue & (row == places.settle_row) & first_slot,
             issue & end_of_slot & last_slot & last_stage,
         )
         line = delayed(m, "moments", Cat(*now), config.lead + config.latency)
@@ -269,6 +278,8 @@ class NttEngine(StreamUnit):
             m.d.sync += half.eq(pointwise & ~half)
             with m.If(half | ~pointwise):
                 m.d.sync += row.eq(row + 1)
+            with m.If(end_of_limb):
+                m.d.sync += limb.eq(Mux(last_limb, 0, limb + 1))
             with m.If(end_of_slot):
                 m.d.sync += slot.eq(slot + 1)
                 with m.If(last_slot):
@@ -276,10 +287,12 @@ class NttEngine(StreamUnit):
                     with m.If(last_stage):
                         m.d.sync += [issued.eq(issue), idle.eq(~issue)]
                 if changes:
-                    with m.If(transforming & last_stage):
-                        m.d.sync += sides.bit_select(slot, 1).eq(~sides.bit_select(slot, 1))
+                    for s, side in enumerate(sides):
+                        with m.If(transforming & last_stage & (slot == s)):
+                            m.d.sync += side.eq(~side)
         # Operands are read some cycles after their issue, and so need not wait for that long.
-        with m.If(_Moment.of(now, line[config.latency]).settles):
+        settling = issue & (row == places.settle_row) & first_slot
+        with m.If(delayed(m, "settling", settling, config.latency)[-1]):
             m.d.sync += settled.eq(1)
         with m.Elif(issue & opening):
             m.d.sync += settled.eq(0)
@@ -290,8 +303,15 @@ class NttEngine(StreamUnit):
 
         taking = delayed(m, "issues", issue, config.lead)[-1]
         taken = line[config.lead]
-        at = _Moment.of(now, Mux(storing, Cat(*now), taken) if config.lead else taken)
-        to = _Moment.of(now, Mux(loading, Cat(*now), line[-1]))
+        # Not every geometry needs all that is known of a moment.
+        reading, writing = (
+            Signal(len(taken), name=f"{name}_unused") for name in ("reading", "writing")
+        )
+        m.d.comb += [
+            reading.eq(Mux(storing, Cat(*now), taken) if config.lead else taken),
+            writing.eq(Mux(loading, Cat(*now), line[-1])),
+        ]
+        at, to = _Moment.of(now, reading), _Moment.of(now, writing)
         read = places.read(m, at.stage, at.row, Mux(pointwise, first, at.slot)[0], forward)
         write = places.write(m, to.stage, to.row, Mux(pointwise, first, to.slot)[0], inverse)
         fetch = Signal()
@@ -303,15 +323,17 @@ class NttEngine(StreamUnit):
         theirs = [pointwise & (parity ^ read.rest[0] ^ at.half) for parity in (0, 1)]
         kept = [~pointwise | ~(parity ^ write.rest[0] ^ to.half) for parity in (0, 1)]
         computed = Signal()
+        slot_bits = (config.slots - 1).bit_length()
         words = [Signal(config.bits, name=f"written_{b}") for b in range(order.lanes)]
         banks = []
         for b in range(order.lanes):
             word = Signal(config.bits, name=f"bank_word_{b}")
             parity = b >> places.exchanged[0] & 1
-            own = Cat(at.side, Mux(pointwise, first, at.slot))
-            read_slot = Mux(theirs[parity], Cat(self._side(sides, other), other), own)
+            own = Cat(at.side, Mux(pointwise, first, at.slot)[:slot_bits])
+            read_slot = Mux(theirs[parity], Cat(self._side(sides, other), other[:slot_bits]), own)
             write_slot = Cat(
-                (to.side ^ transforming)[: len(to.side)], Mux(pointwise, first, to.slot)
+                (to.side ^ transforming)[: len(to.side)],
+                Mux(pointwise, first, to.slot)[:slot_bits],
             )
             width = Shape.cast(range(self._bank.depth)).width
             share(
@@ -320,10 +342,10 @@ class NttEngine(StreamUnit):
                 f"bank_{b}",
                 Memory,
                 self._bank,
-                read_address=Cat(read.rows[b], read_slot)[:width],
+                read_address=Cat(read.rows[b], read_slot, at.limb, Const(0, 1))[:width],
                 read_enable=fetch,
                 read_data=word,
-                write_address=Cat(write.rows[b], write_slot)[:width],
+                write_address=Cat(write.rows[b], write_slot, to.limb, Const(0, 1))[:width],
                 write_enable=accept | (computed & kept[parity]),
                 write_data=words[b],
             )
@@ -333,16 +355,18 @@ class NttEngine(StreamUnit):
         m.d.comb += [self.o.payload.data[lane].eq(fetched[lane]) for lane in range(order.lanes)]
         operands = places.operands(fetched, _Moment.of(now, line[config.lead + 1]).stage, inverse)
         twiddles = place(m, platform, "twiddles", Twiddles, config.factors)
-        present = Signal()
         m.d.comb += [
             twiddles.stage.eq(stage),
             twiddles.row.eq(row),
             twiddles.inverse.eq(inverse),
             twiddles.ones.eq(pointwise),
+            twiddles.i_valid.eq(issue),
         ]
-        m.d.sync += present.eq(taking)
+        if config.limbs > 1:
+            m.d.comb += twiddles.limb.eq(limb)
+        fetched_limb = _Moment.of(now, line[config.lead + 1]).limb
         outputs, valid = self._butterflies(
-            m, platform, operands, twiddles, inverse, multiplying, present
+            m, platform, operands, twiddles, inverse, multiplying, fetched_limb
         )
         m.d.comb += computed.eq(valid)
         results = places.results(outputs, written.stage, forward)
@@ -357,13 +381,15 @@ class NttEngine(StreamUnit):
 
     @property
     def _bank(self) -> MemoryShape:
-        depth = self.config.slots * self.config.places.sides * self.config.order.rows
-        return MemoryShape(max(2, depth), unsigned(self.config.bits))
+        config = self.config
+        slots = ((config.limbs - 1) << (config.slots - 1).bit_length()) + config.slots
+        depth = slots * config.places.sides * config.order.rows
+        return MemoryShape(max(2, depth), unsigned(config.bits))
 
     def _side(self, sides: Signal, slot: Value, turned: Value | int = 0) -> Value:
         """Return on which side a polynomial is, or the other one; no bits of only one side."""
         width = self.config.places.sides - 1
-        resting = sides.bit_select(slot, 1) if len(sides) else Const(0, 1)
+        resting = choose(slot, [*sides]) if len(sides) else Const(0, 1)
         return (resting ^ turned)[:width]
 
     def _butterflies(
@@ -374,7 +400,7 @@ class NttEngine(StreamUnit):
         twiddles: Any,
         inverse: Value,
         multiplying: Value,
-        present: Value,
+        limb: Value,
     ) -> tuple[list[tuple[Value, Value]], Value]:
         """Return both results of each butterfly, and whether there are any."""
         config = self.config
@@ -387,7 +413,8 @@ class NttEngine(StreamUnit):
                 unit.v.eq(v),
                 unit.w.eq(Mux(multiplying, u, twiddles.factors.word_select(t, config.bits))),
                 unit.gs.eq(inverse),
-                unit.i_valid.eq(present),
+                unit.i_valid.eq(twiddles.o_valid),
+                *give_constants(unit, config.butterfly, config.moduli, limb),
             ]
             if config.reducer == SHOUP:
                 m.d.comb += unit.quotient.eq(twiddles.quotients.word_select(t, config.bits))
@@ -401,18 +428,18 @@ class _Moment(NamedTuple):
 
     Attributes
     ----------
-    stage, slot, side, row, half
+    stage, slot, limb, side, row, half
         Where from; `half` of the lanes of products and sums.
-    settles, ends
-        With it the next stage may begin, or the whole command is complete.
+    ends
+        With it the command is complete.
     """
 
     stage: Value
     slot: Value
+    limb: Value
     side: Value
     row: Value
     half: Value
-    settles: Value
     ends: Value
 
     @classmethod

@@ -6,8 +6,9 @@ group of rows and of the butterfly, and their exponents are reversed bits: of a 
 ``2**h`` apart and one for what is between them, and for the butterflies, the product is the factor.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
@@ -15,14 +16,17 @@ from amaranth.lib.wiring import In, Out
 from hw.ntt_order import ConstantGeometry, InPlace, NttOrder
 from hw.rom import Rom, RomShape
 from pe.config import Config, choice, integer
+from pe.montgomery import zeros
 from pe.product import (
     BARRETT,
     REDUCERS,
     SHOUP,
+    SOLINAS,
     ModularProduct,
     ModularProductConfig,
+    ReducerConfig,
 )
-from pe.roots import check_ring, least_root
+from pe.roots import check_ring, least_root, residue_basis
 from pe.share import place, share
 from pe.unit import Unit
 
@@ -35,7 +39,13 @@ class RingConfig(Config):
     """A ring, how much of a stage is done at once, and how products are made."""
 
     modulus: int = integer(
-        "a prime that is 1 modulo twice the size", 97, (1 << 62) - 1, default=193
+        "a prime that is 1 modulo twice the size", 97, (1 << 64) - 1, default=193
+    )
+    limbs: int = integer(
+        "moduli of a polynomial: `modulus` and the next smaller primes of as many bits",
+        1,
+        16,
+        default=1,
     )
     size: int = integer("coefficients of a polynomial, a power of two", 8, 1 << 16, default=16)
     butterflies: int = integer("butterflies a cycle, a power of two", 1, 64, default=1)
@@ -64,11 +74,14 @@ class RingConfig(Config):
                 f"size={self.size}"
             )
         check_ring(self.modulus, self.size)
+        if self.limbs > 1 and self.reducer == SOLINAS:
+            raise ValueError(f"limbs: {self.limbs} is not 1, all that reducer={SOLINAS} allows")
+        _ = self.moduli
         if self.twiddles == GENERATED and self.reducer == SHOUP:
             raise ValueError(
                 f"twiddles: {GENERATED} is not {STORED}, all that reducer={SHOUP} allows"
             )
-        _ = self.product
+        _ = self.reduction
 
     @property
     def order(self) -> NttOrder:
@@ -81,9 +94,20 @@ class RingConfig(Config):
         return self.modulus.bit_length()
 
     @property
-    def product(self) -> ModularProductConfig:
-        """Config of a product of two residues."""
-        return ModularProductConfig(modulus=self.modulus, stages=self.stages, reducer=self.reducer)
+    def moduli(self) -> tuple[int, ...]:
+        """Of each limb."""
+        return residue_basis(self.modulus, self.size, self.limbs)
+
+    @property
+    def reduction(self) -> ReducerConfig:
+        """How products of two residues are reduced.
+
+        Of several moduli that come with the operands it names the one that allows the least word.
+        """
+        modulus = min(self.moduli, key=lambda q: zeros(q - 1))
+        return ReducerConfig(
+            modulus=modulus, runtime=self.limbs > 1, stages=self.stages, reducer=self.reducer
+        )
 
 
 class TwiddlesConfig(RingConfig):
@@ -96,10 +120,11 @@ class TwiddlesConfig(RingConfig):
 
     @property
     def name(self) -> str:
+        limbs = f"_limbs{self.limbs}" if self.limbs > 1 else ""
         geometry = f"_{self.geometry}" if self.geometry != IN_PLACE else ""
         stages = f"_stages{self.stages}" if self.stages > 1 else ""
         return (
-            f"twiddles_{self.twiddles}_q{self.modulus}_n{self.size}_p{self.butterflies}"
+            f"twiddles_{self.twiddles}_q{self.modulus}{limbs}_n{self.size}_p{self.butterflies}"
             f"{geometry}_{self.reducer}{stages}"
         )
 
@@ -107,6 +132,11 @@ class TwiddlesConfig(RingConfig):
     def latency(self) -> int:
         """Cycles from a row's number to its factors."""
         return 1 + (self.product.latency if self.twiddles == GENERATED else 0)
+
+    @property
+    def product(self) -> ModularProductConfig:
+        """Config of the product that generates a factor."""
+        return ModularProductConfig(**asdict(self.reduction))
 
     @property
     def tables(self) -> "list[Table]":
@@ -130,22 +160,27 @@ class TwiddlesConfig(RingConfig):
         return [self._table("_high", high), self._table("_low", low)]
 
     def _table(self, suffix: str, layout: "_Layout") -> "Table":
-        radix = pow(2, self.product.radix_bits, self.modulus)
-        root = least_root(self.modulus, self.size)
-        words = [self._word([radix] * len(layout.rows[0]))]
-        starts = []
-        for base in (root, pow(root, -1, self.modulus)):
-            starts.append([len(words) + start for start in layout.starts])
-            powers = [radix]
-            for _ in range(self.size - 1):
-                powers.append(powers[-1] * base % self.modulus)
-            words += [self._word([powers[e] for e in row]) for row in layout.rows]
+        count = len(layout.rows)
+        words = [word for q in self.moduli for word in self._words(q, layout)]
+        starts = [[1 + turn * count + start for start in layout.starts] for turn in range(2)]
         width = len(layout.rows[0]) * (self.bits + self.quotient_bits)
         rom = RomShape(f"{self.name}{suffix}_table", width, tuple(words))
-        return Table(rom, starts, layout.first_bit, layout.end_bit)
+        return Table(rom, starts, 1 + 2 * count, layout.first_bit, layout.end_bit)
 
-    def _word(self, factors: list[int]) -> int:
-        quotients = [(factor << self.quotient_bits) // self.modulus for factor in factors]
+    def _words(self, modulus: int, layout: "_Layout") -> Iterator[int]:
+        """Yield the words of a limb: of ones, of the forward transform and of the inverse."""
+        radix = pow(2, self.reduction.radix_bits, modulus)
+        yield self._word([radix] * len(layout.rows[0]), modulus)
+        root = least_root(modulus, self.size)
+        for base in (root, pow(root, -1, modulus)):
+            powers = [radix]
+            for _ in range(self.size - 1):
+                powers.append(powers[-1] * base % modulus)
+            for row in layout.rows:
+                yield self._word([powers[e] for e in row], modulus)
+
+    def _word(self, factors: list[int], modulus: int) -> int:
+        quotients = [(factor << self.quotient_bits) // modulus for factor in factors]
         parts = factors + (quotients if self.quotient_bits else [])
         return sum(part << i * self.bits for i, part in enumerate(parts))
 
@@ -156,15 +191,19 @@ class Table(NamedTuple):
     Attributes
     ----------
     rom
-        Its first word is of ones. A word has its first factor lowest, and quotients above.
+        The words of each limb, the first one of ones. A word has its first factor lowest, and
+        quotients above.
     starts
-        Of each stage, of the forward transform and of the inverse.
+        Of each stage, of the forward transform and of the inverse, in the words of a limb.
+    limb
+        Words of a limb.
     first_bit, end_bit
         Of the number of a group, which bits choose among a stage's words.
     """
 
     rom: RomShape
     starts: list[list[int]]
+    limb: int
     first_bit: int
     end_bit: int
 
@@ -215,8 +254,12 @@ class Twiddles(Unit):
         What the butterflies take.
     inverse : In(1)
         Of the inverse transform.
+    i_valid, o_valid : In(1), Out(1)
+        Of what the butterflies take, and of the factors.
     ones : In(1)
         All factors are 1 instead.
+    limb : In
+        Whose factors; with `limbs` above 1 only.
     factors : Out(butterflies * bits)
         That of the first butterfly lowest; times the radix for Montgomery's reduction.
     quotients : Out(butterflies * bits)
@@ -232,8 +275,12 @@ class Twiddles(Unit):
             "row": In(max(1, order.row_bits)),
             "inverse": In(1),
             "ones": In(1),
+            "i_valid": In(1),
             "factors": Out(width),
+            "o_valid": Out(1),
         }
+        if config.limbs > 1:
+            members["limb"] = In(range(config.limbs))
         if config.quotient_bits:
             members["quotients"] = Out(width)
         super().__init__(config, members)
@@ -248,20 +295,31 @@ class Twiddles(Unit):
         tables = zip(("high", "low"), self.config.tables, strict=False)
         words = [self._read(m, platform, name, table) for name, table in tables]
         width = len(self.factors)
+        read = Signal()
+        m.d.sync += read.eq(self.i_valid)
         if len(words) == 1:
+            m.d.comb += self.o_valid.eq(read)
             m.d.comb += self.factors.eq(words[0][:width])
             if self.config.quotient_bits:
                 m.d.comb += self.quotients.eq(words[0][width:])
             return m
         common, each = words
+        limb: Value = Const(0, 1)
+        if self.config.limbs > 1:
+            limb = Signal(range(self.config.limbs), name="limb_read")
+            m.d.sync += limb.eq(self.limb)
+        valids = []
         for t in range(self.config.butterflies):
             product = place(m, platform, f"product_{t}", ModularProduct, self.config.product)
             m.d.comb += [
                 product.a.eq(each.word_select(t, self.config.bits)),
                 product.b.eq(common),
-                product.i_valid.eq(0),
+                product.i_valid.eq(read),
+                *give_constants(product, self.config.product, self.config.moduli, limb),
                 self.factors.word_select(t, self.config.bits).eq(product.product),
             ]
+            valids.append(product.o_valid)
+        m.d.comb += self.o_valid.eq(Cat(valids).all())
         return m
 
     def _read(self, m: Module, platform: object, name: str, table: Table) -> Signal:
@@ -274,10 +332,27 @@ class Twiddles(Unit):
         ]
         address = Signal(depth, name=f"{name}_address")
         start = Mux(self.inverse, starts[1], starts[0])
-        m.d.comb += address.eq(Mux(self.ones, 0, start + choose(self.stage, groups)))
+        within: Value = Mux(self.ones, 0, start + choose(self.stage, groups))
+        if self.config.limbs > 1:
+            limbs = [Const(limb * table.limb, depth) for limb in range(self.config.limbs)]
+            within = within + choose(self.limb, limbs)
+        m.d.comb += address.eq(within)
         word = Signal(table.rom.width, name=f"{name}_word")
         share(m, platform, f"{name}_table", Rom, table.rom, address=address, data=word)
         return word
+
+
+def give_constants(
+    unit: Any, config: ReducerConfig, moduli: Sequence[int], limb: Value
+) -> list[Any]:
+    """Give a unit the modulus of a limb, and the constants that go with it."""
+    given = [config.constants(q) for q in moduli]
+    return [
+        getattr(unit, port).eq(
+            choose(limb, [Const(each[port], len(getattr(unit, port))) for each in given])
+        )
+        for port in given[0]
+    ]
 
 
 def choose(index: Value, values: Sequence[Value]) -> Value:

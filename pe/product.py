@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 
 from pe.barrett import BarrettConfig, barrett_product
 from pe.config import choice
-from pe.modular import ModularUnit, StagedConfig
+from pe.modular import ModularUnit, Q, StagedConfig
 from pe.montgomery import MontgomeryConfig, montgomery_product, zeros
 from pe.pipeline import Pipeline, Product
 from pe.shoup import ShoupConfig, shoup_product
@@ -103,6 +103,17 @@ class ReducerConfig(StagedConfig):
             return {"inverse": self.montgomery.radix_bits}
         return {}
 
+    def constants(self, q: int) -> dict[str, int]:
+        """What the ports of a modulus given at run time are given for one of as many bits."""
+        if not self.runtime:
+            return {}
+        found = {Q: q}
+        if self.reducer == BARRETT:
+            found["mu"] = (1 << (self.bits + self.barrett.alpha)) // q
+        elif self.reducer == MONTGOMERY:
+            found["inverse"] = pow(q, -1, 1 << self.montgomery.radix_bits)
+        return found
+
     def reducer_slug(self, unit: str, **options: str | int | bool) -> str:
         """Put a name together in which the default reducer is left out."""
         named = {self.reducer: True} if self.reducer != BARRETT else {}
@@ -131,6 +142,11 @@ def modular_product(
 class ModularProductConfig(ReducerConfig):
     """A modulus, and how products are reduced."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reducer == SHOUP:
+            raise ValueError(f"reducer: {SHOUP!r} has no product of two residues")
+
     @property
     def latency(self) -> int:
         return self.product_latency
@@ -141,7 +157,7 @@ class ModularProductConfig(ReducerConfig):
 
 
 class ModularProduct(ModularUnit):
-    """Product of two residues of a fixed modulus.
+    """Product of two residues.
 
     Function unit: initiation interval 1, latency `product_latency`.
 
@@ -149,6 +165,8 @@ class ModularProduct(ModularUnit):
     -------
     a, b : In(bits)
         Residues.
+    q, mu, inverse : In
+        `runtime` only, as of `pe.butterfly.Butterfly`.
     i_valid, i_tag, o_valid, o_tag
         Of the operands and the result.
     product : Out(bits)
@@ -158,7 +176,8 @@ class ModularProduct(ModularUnit):
     config: ModularProductConfig
 
     def __init__(self, config: ModularProductConfig) -> None:
-        super().__init__(config, {"a": config.bits, "b": config.bits}, {"product": config.bits})
+        ins = {"a": config.bits, "b": config.bits, **config.ports}
+        super().__init__(config, ins, {"product": config.bits})
 
     def compute(self, m: Module, pipeline: Pipeline) -> None:
         modular_product(m, pipeline, self.config, "a", "b", "product")

@@ -5,7 +5,7 @@ bases" (2015), for the bases that decide below 2**64.
 """
 
 from functools import cache
-from itertools import count
+from itertools import count, islice
 
 _WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
@@ -41,6 +41,26 @@ def check_ring(modulus: int, size: int) -> None:
     reason = f"has no root of order {order}" if prime else "is not prime"
     named = " and ".join(map(str, near))
     raise ValueError(f"modulus: {modulus} {reason}; near it, for size={size}: {named}")
+
+
+@cache
+def residue_basis(modulus: int, size: int, limbs: int) -> tuple[int, ...]:
+    """Return a modulus and the next smaller primes of as many bits with a root of that order.
+
+    Raises
+    ------
+    ValueError
+        When there are not as many as limbs.
+    """
+    order, least = 2 * size, 1 << (modulus.bit_length() - 1)
+    below = (q for q in range(modulus, least, -order) if is_prime(q))
+    moduli = tuple(islice(below, limbs))
+    if len(moduli) < limbs:
+        raise ValueError(
+            f"limbs: {limbs} is not in 1..{len(moduli)}, the primes of {modulus.bit_length()} bits "
+            f"from modulus={modulus} down with a root of order {order}"
+        )
+    return moduli
 
 
 @cache

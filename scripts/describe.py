@@ -9,6 +9,7 @@ from hw.emit import emit
 from hw.engine import GemmEngine
 from hw.pim_config import MEANINGS
 from hw.presets import PRESETS
+from hw.twiddles import RingConfig
 from pe.config import allowed_text, parameters
 from pe.primitives import Primitive
 from scripts.output import print_json, print_table
@@ -70,9 +71,11 @@ def run_describe(args: Namespace) -> int:
         "latency": "latency, cycles",
         "initiation_interval": "initiation interval, cycles",
         "macs_per_cycle": "MACs a cycle",
+        "moduli": "moduli of the limbs",
         "cycle_formula": "cycles",
     }
-    print_table(None, [(text, facts[key]) for key, text in labels.items() if key in facts])
+    rows = [(text, _listed(facts[key])) for key, text in labels.items() if key in facts]
+    print_table(None, rows)
     print()
     if "nest" in facts:
         print("\n".join(facts["nest"]), end="\n\n")
@@ -120,6 +123,8 @@ def describe(selection: Selection) -> dict[str, Any]:
         facts["macs_per_cycle"] = unit.macs_per_cycle
         facts["nest"] = unit.nest.lines()
         facts["operations"] = {p.value: unit.nest.count_text(p) for p in Primitive}
+    if isinstance(config, RingConfig):
+        facts["moduli"] = list(config.moduli)
     facts["parameters"] = [
         {
             "name": path,
@@ -143,6 +148,10 @@ def describe(selection: Selection) -> dict[str, Any]:
         if key not in facts and key not in meaningless:
             facts[key] = value
     return facts
+
+
+def _listed(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> str:

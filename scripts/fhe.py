@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         ciphertext = scheme.encrypt(scheme.encode(message), key, rng)
         known = rns.residues(scheme.encode(factor), moduli)
     units = ModularUnits(BUILD / "sim-work" / "fhe" / str(os.getpid()), args.seed)
-    with step(f"product on {args.limbs} NTT engines"):
+    with step(f"product of {args.limbs} limbs on an NTT engine"):
         product = multiply(units, ciphertext, known, moduli, args.butterflies)
     with step("division by the last modulus"):
         scaled = rescale(units, product, moduli)

@@ -33,11 +33,16 @@ PATIENCE = 5000
 """Cycles without a beat anywhere after which a unit is given up, or all its formula's if more."""
 
 
+def number_type(port: Field) -> type[np.integer[Any]]:
+    """Return what holds the numbers of a field."""
+    return np.int64 if port.signed or port.width < 64 else np.uint64
+
+
 def to_beats(stream: Stream, columns: Arrays) -> list[Beat]:
     """Return port values of the beats of an input stream."""
     ports = {}
     for field, port in stream.fields.items():
-        numbers = np.reshape(columns[port.name], (-1, port.lanes or 1)).astype(np.int64)
+        numbers = np.reshape(columns[port.name], (-1, port.lanes or 1)).astype(number_type(port))
         ports[field] = words(numbers, port.width)
     return [dict(zip(ports, beat, strict=True)) for beat in zip(*ports.values(), strict=True)]
 
@@ -45,11 +50,11 @@ def to_beats(stream: Stream, columns: Arrays) -> list[Beat]:
 def to_column(beats: Sequence[Beat], field: str, port: Field) -> Column:
     """Return the numbers of a field of the beats of an output stream."""
     if not beats:
-        return np.zeros((0,) if port.lanes is None else (0, port.lanes), np.int64)
+        return np.zeros((0,) if port.lanes is None else (0, port.lanes), number_type(port))
     size = entry_bytes(port.bits)
     packed = b"".join(beat[field].to_bytes(size, "little") for beat in beats)
     rows = np.frombuffer(packed, np.uint8).reshape(len(beats), size)
-    numbers = unpack(rows, port.width, port.lanes or 1, port.signed).astype(np.int64)
+    numbers = unpack(rows, port.width, port.lanes or 1, port.signed).astype(number_type(port))
     return numbers[:, 0] if port.lanes is None else numbers
 
 

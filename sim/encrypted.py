@@ -36,19 +36,22 @@ def multiply(
 ) -> Residues:
     """Multiply both polynomials of a ciphertext [2, limbs, N] with a known one [limbs, N].
 
-    Each limb has an `ntt_engine` of its modulus, which the polynomials do not leave in between.
+    One `ntt_engine` holds all limbs of the three, and they do not leave it in between; the moduli
+    are those that it derives from the first.
     """
     size = ciphertext.shape[-1]
-    found = np.empty_like(ciphertext)
-    for limb, modulus in enumerate(moduli):
-        settings = {"modulus": modulus, "size": size, "butterflies": butterflies, "slots": 3}
-        config = find("ntt_engine").config.from_settings(settings)
-        data = np.stack([ciphertext[0, limb], known[limb], ciphertext[1, limb]])
-        folder = units.folder / f"ntt_engine_{limb}"
-        beats, cycles = on_engine(config, PRODUCT, data, folder, units.seed)
-        units.steps.append({"unit": "ntt_engine", "shape": [3, size], "cycles": cycles})
-        found[:, limb] = beats.reshape(2, size)
-    return found
+    settings = {
+        "modulus": moduli[0],
+        "limbs": len(moduli),
+        "size": size,
+        "butterflies": butterflies,
+        "slots": 3,
+    }
+    config = find("ntt_engine").config.from_settings(settings)
+    data = np.stack([ciphertext[0], known, ciphertext[1]])
+    beats, cycles = on_engine(config, PRODUCT, data, units.folder / "ntt_engine", units.seed)
+    units.steps.append({"unit": "ntt_engine", "shape": list(data.shape), "cycles": cycles})
+    return beats.reshape(ciphertext.shape)
 
 
 def rescale(units: ModularUnits, limbs: Residues, moduli: Sequence[int]) -> Residues:

@@ -23,6 +23,7 @@ from hw.ntt_engine import NttEngine, Operation
 from hw.systolic_modular import SystolicModular, SystolicModularConfig
 from pe.config import Config
 from sim.modular_beats import tile_beats, untiled
+from sim.ntt_beats import residue_beats
 from sim.runner import Simulator
 from sim.simulate import build_design, run_beats, run_operands, run_products, words_of
 
@@ -248,7 +249,7 @@ def on_engine(
     fields = ("command_operation", "command_slot", "command_other")
     beats = {
         **dict(zip(fields, codes.T, strict=True)),
-        "data": data.astype(np.int64).reshape(-1, engine.config.order.lanes),
+        "data": residue_beats(engine.config, data),
     }
     outcome = run_beats(find("ntt_engine"), config, folder, seed, beats=beats)
     return outcome.arrays["data"], outcome.result["cycles"]

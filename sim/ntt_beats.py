@@ -1,8 +1,11 @@
 """Random commands of an engine for number-theoretic transforms, and polynomials of residues."""
 
-import numpy as np
+from typing import Any
 
-from hw.ntt_engine import NttEngine, Operation
+import numpy as np
+import numpy.typing as npt
+
+from hw.ntt_engine import NttEngine, NttEngineConfig, Operation
 from pe.product import SHOUP
 from sim.job import Arrays
 from sim.stimuli import Generator
@@ -20,7 +23,7 @@ def ntt_beats(rng: Generator, unit: NttEngine, count: int) -> Arrays:
         operations.remove(Operation.MULTIPLY)
     commands = [(Operation.LOAD.value, 0, last)]
     loaded = config.slots
-    while loaded * config.order.rows < count // 2:
+    while loaded * config.limbs * config.order.rows < count // 2:
         operation = operations[rng.integers(len(operations))]
         slot = int(rng.integers(config.slots))
         other = int(rng.integers(slot, config.slots))
@@ -30,10 +33,17 @@ def ntt_beats(rng: Generator, unit: NttEngine, count: int) -> Arrays:
             loaded += other - slot + 1
         commands.append((operation.value, slot, other))
     commands.append((Operation.STORE.value, 0, last))
-    shape = (loaded, config.size)
-    data = rng.integers(0, config.modulus, shape, dtype=np.int64)
-    data[rng.random(shape) < 0.2] = config.modulus - 1
+    shape = (loaded, config.limbs, config.size)
+    moduli = np.broadcast_to(np.array(config.moduli, np.uint64)[:, None], shape)
+    data = rng.integers(0, moduli, dtype=np.uint64)
+    data = np.where(rng.random(shape) < 0.2, moduli - np.uint64(1), data)
     data[rng.random(shape) < 0.1] = 0
     fields = ("command_operation", "command_slot", "command_other")
     columns = dict(zip(fields, np.array(commands).T, strict=True))
-    return {**columns, "data": data.reshape(-1, config.order.lanes)}
+    return {**columns, "data": residue_beats(config, data)}
+
+
+def residue_beats(config: NttEngineConfig, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return residues of whole polynomials as the beats of an engine, [beats, lanes]."""
+    kind = np.uint64 if config.bits == 64 else np.int64
+    return data.reshape(-1, config.order.lanes).astype(kind)

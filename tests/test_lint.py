@@ -56,6 +56,25 @@ def test_sizes(name: str, rows: int, cols: int, tmp_path: Path) -> None:
     assert warnings(DESIGNS[name].component, config, tmp_path) == []
 
 
+@pytest.mark.parametrize("twiddles", ["stored", "generated"])
+@pytest.mark.parametrize("geometry", ["in_place", "constant"])
+@pytest.mark.parametrize(("size", "limbs", "slots"), [(16, 3, 1), (32, 1, 3)])
+def test_transforms(
+    size: int, limbs: int, slots: int, geometry: str, twiddles: str, tmp_path: Path
+) -> None:
+    config = config_of(
+        DESIGNS["ntt_engine"],
+        modulus=12289,
+        size=size,
+        butterflies=2,
+        limbs=limbs,
+        slots=slots,
+        geometry=geometry,
+        twiddles=twiddles,
+    )
+    assert warnings(DESIGNS["ntt_engine"].component, config, tmp_path) == []
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets(name: str, tmp_path: Path) -> None:
     design = DESIGNS[PRESETS[name].design]

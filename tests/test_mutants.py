@@ -76,6 +76,7 @@ BOTH_RANKS: Settings = (("ranks", 2), ("refresh_all", True))
 PIM: Settings = (("max_wait", 1100), ("gbuf_depth", 2))
 OPT1: Settings = (("pe", "opt1"),)
 OPT2: Settings = (("pe", "opt2"), ("terms", 3), ("stages", 1))
+LIMBS: Settings = (("modulus", 12289), ("limbs", 2))
 MODULAR_ARRAY: Settings = (("rows", 4), ("cols", 4), ("modulus", 12289), ("k_max", 32))
 LOOKED_UP: Settings = (("pe", "ternary_look_up"), ("rows", 3), ("cols", 2), ("lanes", 4))
 
@@ -1608,6 +1609,20 @@ MUTANTS = [
         (Edit(r"twiddles_generated\S*_low_table", r"\[address\]", "[address & ~1]"),),
         BEATS,
         settings=(("twiddles", "generated"),),
+    ),
+    Mutant(
+        "ntt: a butterfly has the modulus of the other limb",
+        "ntt_engine",
+        (Edit("ntt_q", r"(assign butterfly_0__q = \S+ \?) (\S+) : (\S+);", r"\1 \3 : \2;"),),
+        BEATS,
+        settings=LIMBS,
+    ),
+    Mutant(
+        "ntt: the factors of a limb are those of the first",
+        "ntt_engine",
+        (Edit(r"twiddles_stored\S*_barrett \(", r"= limb \? \S+ : (\S+);", r"= \1;"),),
+        BEATS,
+        settings=LIMBS,
     ),
     Mutant(
         "ntt: a beat does not wait for the sink",

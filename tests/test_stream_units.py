@@ -25,6 +25,8 @@ from sim.streams import Bursts
 
 UNITS = [design.name for design in designs(Kind.STREAM_UNIT)]
 STALLS = (0.0, 0.4, 0.8)
+P28 = 268042241
+"""Of the primes of 28 bits the largest that is 1 modulo 2**17, as transforms of 65536 need."""
 
 
 def check(name: str, config: Config, folder: Path, count: int) -> None:
@@ -78,6 +80,31 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
             "stages": 2,
         },
     ),
+    ("ntt_engine", {"modulus": 18446744069414584321, "reducer": "solinas", "slots": 1}),
+    ("ntt_engine", {"modulus": 12289, "limbs": 3, "slots": 1}),
+    (
+        "ntt_engine",
+        {
+            "modulus": 12289,
+            "size": 32,
+            "butterflies": 4,
+            "limbs": 4,
+            "slots": 3,
+            "geometry": "constant",
+            "twiddles": "generated",
+        },
+    ),
+    (
+        "ntt_engine",
+        {
+            "modulus": 268369921,
+            "size": 64,
+            "butterflies": 2,
+            "limbs": 2,
+            "reducer": "word_montgomery",
+        },
+    ),
+    ("ntt_engine", {"modulus": 12289, "limbs": 2, "reducer": "shoup"}),
     ("systolic_modular", {"rows": 3, "cols": 2, "modulus": 97, "k_max": 40}),
     (
         "systolic_modular",
@@ -125,15 +152,16 @@ def test_product_of_a_ring(reducer: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "butterflies"), [(4096, 1), (4096, 4), (16384, 4), (65536, 16)])
-def test_two_polynomials_or_constant_geometry_hide_the_pipeline(
-    size: int, butterflies: int
-) -> None:
+def test_interleaving_or_constant_geometry_hides_the_pipeline(size: int, butterflies: int) -> None:
     """The formula that the bench holds the engine to is within 1 % of what butterflies need."""
     settings = {"modulus": 786433, "size": size, "butterflies": butterflies}
     config = config_of(DESIGNS["ntt_engine"], **settings)
     assert isinstance(config, NttEngineConfig)
     least = (size.bit_length() - 1) * size // (2 * butterflies)
     assert least < NttEngine(config).transform_cycles(2) / 2 <= 1.01 * least
+    limbs = config_of(DESIGNS["ntt_engine"], **settings | {"modulus": P28}, limbs=4, slots=1)
+    assert isinstance(limbs, NttEngineConfig)
+    assert least < NttEngine(limbs).transform_cycles(1) / 4 <= 1.01 * least
     constant = config_of(DESIGNS["ntt_engine"], **settings, geometry="constant")
     assert isinstance(constant, NttEngineConfig)
     assert NttEngine(constant).transform_cycles(1) == least + constant.latency + 1 <= 1.01 * least
