@@ -301,6 +301,17 @@ def test_full_adder_cells(tmp_path: Path) -> None:
 
 @needs_opensta
 @needs_icarus
+def test_energy_of_a_function_unit_is_that_of_all_its_modules() -> None:
+    design, config = DESIGNS["lut_pe"], DESIGNS["lut_pe"].config()
+    several, one = (
+        measure(design, config, nangate45(), Options((1.5,), quick=True, flat=flat))
+        for flat in (False, True)
+    )
+    assert len(several.modules) == 2 and len(one.modules) == 1
+    energies = [found.records[0].energy_pj_per_op for found in (several, one)]
+    assert energies[0] == pytest.approx(energies[1], rel=0.25)
+
+
 def test_operands_and_delays_change_energy() -> None:
     design = DESIGNS["mac"]
     config = config_of(design, width_acc=20)

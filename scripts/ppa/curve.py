@@ -13,7 +13,7 @@ from hw.catalog import Design, Kind
 from hw.emit import Emission, emit, write_atomically
 from pe.config import Config, parameters
 from scripts.ppa.equivalence import Proof, prove
-from scripts.ppa.flat import read_modules
+from scripts.ppa.flat import read_modules, read_whole
 from scripts.ppa.gatesim import product_sizes, simulate_netlist
 from scripts.ppa.library import Library
 from scripts.ppa.netlist import Netlist
@@ -304,7 +304,9 @@ def _powers(
     options: Options,
 ) -> tuple[dict[Path, Power], str]:
     """Return the power of each netlist at its smallest period, and where activity came from."""
-    modules = _each(read_modules, netlists)
+    # Of a function unit only the ports are known.
+    unit = design.kind is Kind.FUNCTION_UNIT
+    modules = _each(read_whole if unit else read_modules, netlists)
     # A module may have cells, such as buffers, in some netlists only.
     seen = [instances for of_netlist in modules for instances in of_netlist]
     work = workload(design, config, seen, operands, options.seed, options.quick)

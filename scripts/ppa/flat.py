@@ -175,6 +175,11 @@ def read_modules(netlist: Netlist) -> list[Instances]:
     return found
 
 
+def read_whole(netlist: Netlist) -> list[Instances]:
+    """Read a mapped netlist as one module."""
+    return [Instances(_flat(netlist.top, netlist.parsed_whole, netlist), [()])]
+
+
 def _flat(module: str, modules: Mapping[str, Any], netlist: Netlist) -> FlatNetlist:
     description = modules[module]
     library = netlist.library

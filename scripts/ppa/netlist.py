@@ -80,9 +80,17 @@ class Netlist:
     @cached_property
     def parsed(self) -> dict[str, Any]:
         """Modules of the netlist by name, as Yosys' ``write_json`` describes them."""
+        return self._read([])
+
+    @cached_property
+    def parsed_whole(self) -> dict[str, Any]:
+        """The same, with all modules made one."""
+        return self._read([f"hierarchy -top {self.top}", "flatten -noscopeinfo"])
+
+    def _read(self, commands: list[str]) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "modules.json"
-            run_yosys([f'read_verilog "{self.verilog}"', f'write_json "{path}"'])
+            run_yosys([f'read_verilog "{self.verilog}"', *commands, f'write_json "{path}"'])
             modules: dict[str, Any] = json.loads(path.read_text())["modules"]
         return modules
 

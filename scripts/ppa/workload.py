@@ -296,8 +296,6 @@ def _module_energies(
     found = []
     delays = None
     for path in sample(instances):
-        if path not in work.vectors:
-            continue
         with tempfile.TemporaryDirectory(prefix="rtloom-") as scratch:
             folder = Path(scratch)
             if source.startswith("zero-delay"):
