@@ -139,8 +139,9 @@ def run(args: argparse.Namespace) -> int:
     """Map one design and print what it takes."""
     selection = select(args.design, args.settings, args.preset, args.config)
     emission = emit(selection.design.component, selection.config)
+    family = FAMILIES[args.family]
     with step(f"mapping {emission.name} to {args.family}"):
-        found = resources(emission, FAMILIES[args.family])
+        found = resources(emission, family)
     if args.json:
         print_json({"design": emission.name, "family": args.family, **found._asdict()})
         return Status.OK
@@ -149,5 +150,12 @@ def run(args: argparse.Namespace) -> int:
         [list(found[:5])],
         emission.name,
     )
-    print_table(["cell", "number"], [[cell, number] for cell, number in found.cells.items()])
+    each = {
+        cell: next((n for pattern, n in family.luts.items() if fnmatch(cell, pattern)), 0)
+        for cell in found.cells
+    }
+    print_table(
+        ["cell", "number", "look-up tables each"],
+        [[cell, number, each[cell] or ""] for cell, number in found.cells.items()],
+    )
     return Status.OK

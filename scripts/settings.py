@@ -73,8 +73,8 @@ def select(
 
 def _named(parameter: str, name: str, allowed: list[str]) -> _Layer:
     if name not in allowed:
-        known = ", ".join(allowed)
-        raise ValueError(f"{parameter}: {name!r} is not one of {known}{nearest(name, allowed)}")
+        hint = nearest(name, allowed)
+        raise ValueError(f"{parameter}: {name!r} is not one that `rtloom list` shows{hint}")
     if name in PRESETS:
         chosen = PRESETS[name]
         return _Layer(f"preset {name}", chosen.design, chosen.settings)
@@ -93,7 +93,7 @@ def _read(file: Path) -> _Layer:
         return _Layer(f"config {file}", None, table)
     if not isinstance(design, str) or design not in DESIGNS:
         hint = nearest(str(design), DESIGNS)
-        raise ValueError(f"design: {design!r} in {file} is not one of {', '.join(DESIGNS)}{hint}")
+        raise ValueError(f"design: {design!r} in {file} is not one that `rtloom list` shows{hint}")
     return _Layer(f"config {file}", design, table)
 
 

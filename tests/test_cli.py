@@ -165,8 +165,8 @@ def test_bad_settings(cli: Cli, setting: str, says: str) -> None:
     [
         ("emti", "command: 'emti' is not one of list, | did you mean 'emit'?"),
         ("emit", "design: none given"),
-        ("emit systolc", "design: 'systolc' is not one of | did you mean 'systolic'?"),
-        ("emit --preset tpu_v2", "preset: 'tpu_v2' is not one of | did you mean 'tpu_v1'?"),
+        ("emit systolc", "design: 'systolc' is not one that | did you mean 'systolic'?"),
+        ("emit --preset tpu_v2", "preset: 'tpu_v2' is not one that | did you mean 'tpu_v1'?"),
         ("emit mac --preset tpu_v1", "'mac' | 'systolic_ws', the design of preset tpu_v1"),
         ("emit --preset tpu_v1 --config a.toml", "config: not allowed with argument --preset"),
         ("emit systolic --jsno", "--jsno: not an argument of emit; did you mean '--json'?"),
