@@ -85,12 +85,13 @@ def designs(kind: Kind) -> list[Design]:
 def config_of(design: Design, **wanted: int | bool | str) -> Config:
     """Config of a design, with those of the wanted settings that it has.
 
-    A cube is made cubic, and residues have a digit where arrays may not hold whole numbers of more.
+    A cube is made cubic, and residues have one digit unless their modulus is wanted: arrays hold
+    whole residues.
     """
     edges = [wanted[name] for name in ("rows", "cols", "lanes") if name in wanted]
     if design.name == "cube" and edges:
         wanted |= dict.fromkeys(("rows", "cols", "lanes"), edges[0])
-    if design.name == "systolic_modular" and edges:
+    if design.name == "systolic_modular":
         wanted = {"modulus": 3, **wanted}
     settings = {
         path: wanted[path.rpartition(".")[2]]

@@ -107,7 +107,10 @@ def test_nearest() -> None:
     assert nearest("zebra", ["row", "cols"]) == ""
 
 
-APPLIES_WITH = {"ulps": {"offset": "ulps"}}
+APPLIES_WITH: dict[str, dict[str, Any]] = {
+    "ulps": {"offset": "ulps"},
+    "limbs": {"modulus": 12289},
+}
 """Settings without which a parameter is refused."""
 NEEDED = {
     "ternary_look_up": {"lanes": 4, "rows": 4, "cols": 4},
