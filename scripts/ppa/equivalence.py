@@ -164,7 +164,7 @@ def _specification(design: Design, config: Config, subject: _Subject, seconds: f
 def _contract(subject: _Subject, seconds: float) -> Callable[[Machine], str] | None:
     """Return the proof of what a class of units does; none where the module is another one."""
     unit = subject.unit
-    if subject.module != unit.name:
+    if subject.module != unit.name or isinstance(unit, StreamUnit):
         return None
     ports = {f.name: f for side in fields(PlayerConfig(type(unit), unit.config, 1)) for f in side}
     match unit:
