@@ -12,7 +12,7 @@ from typing import Any
 from hw import verilog
 from hw.verilog import Heading, rtlil_to_verilog
 from pe.config import Config, parameters
-from pe.share import Collector, SharedModule
+from pe.share import Collector, Port, SharedModule
 from pe.unit import Unit
 
 
@@ -115,6 +115,12 @@ def _comment(module: SharedModule, is_top: bool) -> Iterator[str]:
         yield f"Latency {unit.latency}, initiation interval {unit.initiation_interval} (cycles)."
     if unit.cycle_formula:
         yield f"Cycles: {unit.cycle_formula}"
+    for port in module.ports:
+        if port.element is not None:
+            signed = ", signed" if port.element.signed else ""
+            width = port.element.width
+            count = port.width // width
+            yield f"{port.name}: {count} elements of {width} bits{signed}, first lowest."
     if module.clocks:
         yield "Clock clk, rising edge; reset rst, synchronous, active high."
 
@@ -125,6 +131,12 @@ def _parameters(unit: Unit) -> list[tuple[str, Any, Any]]:
 
 def _plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _elements(port: Port) -> dict[str, Any]:
+    if port.element is None:
+        return {}
+    return {"element_width": port.element.width, "element_signed": bool(port.element.signed)}
 
 
 def _description(top: SharedModule, collector: Collector) -> dict[str, Any]:
@@ -144,6 +156,7 @@ def _description(top: SharedModule, collector: Collector) -> dict[str, Any]:
             "direction": "input" if port.is_input else "output",
             "width": port.width,
             "signed": port.signed,
+            **_elements(port),
         }
         for port in top.ports
     ]

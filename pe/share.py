@@ -19,6 +19,7 @@ from amaranth.hdl import (
     Instance,
     Module,
     ResetSignal,
+    Shape,
     Signal,
     Value,
 )
@@ -33,7 +34,8 @@ from pe.unit import StructuralUnit, Unit
 class Port:
     """One port of an emitted module; clock and reset are not among them.
 
-    A stream becomes a port for each field of its payload, beside ``valid`` and ``ready``.
+    A stream becomes a port for each field of its payload, beside ``valid`` and ``ready``. A port of
+    several elements, the first lowest, has their shape.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Port:
     is_input: bool
     width: int
     signed: bool
+    element: Shape | None = None
 
 
 @dataclass
@@ -180,19 +183,20 @@ def ports_of(unit: Unit) -> Iterator[Port]:
     """Yield the ports of the module that a unit becomes."""
     for path, member, value in unit.signature.flatten(unit):
         for leaf, leaf_path in _leaves(value, path):
-            shape = leaf.shape()
             name = "_".join(str(step) for step in leaf_path if step != "payload")
-            yield Port(name, leaf_path, member.flow == In, shape.width, bool(shape.signed))
+            shape, element = Value.cast(leaf).shape(), None
+            if isinstance(leaf, data.View) and isinstance(leaf.shape(), data.ArrayLayout):
+                element = Shape.cast(leaf.shape().elem_shape)
+            is_input = member.flow == In
+            yield Port(name, leaf_path, is_input, shape.width, bool(shape.signed), element)
 
 
-def _leaves(
-    value: Any, path: tuple[str | int, ...]
-) -> Iterator[tuple[Value, tuple[str | int, ...]]]:
+def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[Any, tuple[str | int, ...]]]:
     if isinstance(value, data.View) and isinstance(value.shape(), data.StructLayout):
         for name, _ in value.shape():
             yield from _leaves(value[name], (*path, name))
     else:
-        yield Value.cast(value), path
+        yield value, path
 
 
 def _value(root: Any, path: tuple[str | int, ...]) -> Value:

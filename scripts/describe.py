@@ -2,6 +2,7 @@
 """``rtloom list`` and ``rtloom describe``: what there is, and what one design is."""
 
 from argparse import Namespace
+from collections.abc import Mapping
 from typing import Any
 
 from hw.catalog import DESIGNS, Kind
@@ -94,9 +95,15 @@ def run_describe(args: Namespace) -> int:
     )
     print()
     print_table(
-        ("port", "direction", "bits", "signed"),
+        ("port", "direction", "bits", "signed", "elements, first lowest"),
         [
-            (port["name"], port["direction"], port["width"], "yes" if port["signed"] else "")
+            (
+                port["name"],
+                port["direction"],
+                port["width"],
+                "yes" if port["signed"] else "",
+                _elements(port),
+            )
             for port in facts["ports"]
         ],
     )
@@ -148,6 +155,13 @@ def describe(selection: Selection) -> dict[str, Any]:
         if key not in facts and key not in meaningless:
             facts[key] = value
     return facts
+
+
+def _elements(port: Mapping[str, Any]) -> str:
+    width = port.get("element_width")
+    if width is None:
+        return ""
+    return f"{port['width'] // width} x {width}{', signed' if port['element_signed'] else ''}"
 
 
 def _listed(value: Any) -> Any:

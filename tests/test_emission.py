@@ -50,6 +50,12 @@ def modules(verilog: str) -> list[str]:
     return re.findall(r"^module (\w+)", verilog, re.MULTILINE)
 
 
+def described_ports(result: Emission) -> list[dict[str, object]]:
+    """Ports of the JSON as the Verilog has them, without what it says of their elements."""
+    kept = ("name", "direction", "width", "signed")
+    return [{key: port[key] for key in kept} for port in result.description["ports"]]
+
+
 def verilog_ports(result: Emission) -> list[dict[str, object]]:
     header = result.verilog.split(f"module {result.name} (\n")[1].split("\n);")[0]
     ports = []
@@ -68,11 +74,20 @@ def verilog_ports(result: Emission) -> list[dict[str, object]]:
     return ports
 
 
+def test_elements_of_ports() -> None:
+    result = emission("systolic_modular")
+    ports = {port["name"]: port for port in result.description["ports"]}
+    assert (ports["i_a_data"]["element_width"], ports["i_a_data"]["element_signed"]) == (8, True)
+    assert (ports["o_data"]["element_width"], ports["o_data"]["element_signed"]) == (28, False)
+    assert "element_width" not in ports["i_a_last"]
+    assert "// i_a_data: 16 elements of 8 bits, signed, first lowest.\n" in result.verilog
+
+
 @pytest.mark.parametrize("name", [*DESIGNS, *PRESETS])
 def test_json_and_verilog_agree(name: str) -> None:
     result = emission(name)
     assert result.description["name"] == result.name
-    assert verilog_ports(result) == result.description["ports"]
+    assert verilog_ports(result) == described_ports(result)
     found = modules(result.verilog)
     assert found[-1] == result.name
     assert len(set(found)) == len(found)
@@ -124,7 +139,7 @@ def test_size_grows_no_faster_than_rows_plus_cols(name: str) -> None:
 def test_extreme_shapes(name: str, rows: int, cols: int) -> None:
     rows, cols = min(rows, largest(name)), min(cols, largest(name))
     result = emission(name, rows=rows, cols=cols)
-    assert verilog_ports(result) == result.description["ports"]
+    assert verilog_ports(result) == described_ports(result)
     config = config_of(DESIGNS[name], rows=rows, cols=cols)
     values = {path: value for path, _, value in parameters(config)}
     assert result.description["parameters"] == values
