@@ -28,7 +28,7 @@ def run(
     command_operation, command_slot, command_other : integer arrays [commands]
         The first four operations work on slots from one to the other; `ADD` and `MULTIPLY` put
         into the first slot what they make of the two, element by element. Products are divided
-        by two to `radix_bits`.
+        by two to `radix_bits`. Greater numbers are no operations, and do nothing.
     data : integer array [beats, lanes]
         Residues; ``size / lanes`` beats for each limb of a polynomial loaded.
     limbs : int
@@ -46,6 +46,8 @@ def run(
     stored: list[Array] = []
     commands = zip(*map(np.asarray, (command_operation, command_slot, command_other)), strict=True)
     for operation, slot, other in commands:
+        if operation > MULTIPLY:
+            continue
         if operation in (ADD, MULTIPLY):
             pairs = zip(rings, held[slot], held[other], strict=True)
             held[slot] = [_pointwise(operation, ring, x, y, radix_bits) for ring, x, y in pairs]

@@ -5,7 +5,7 @@ J. Sorenson, J. Webster, "Strong pseudoprimes to twelve prime bases" (2015).
 """
 
 from collections.abc import Iterator
-from itertools import count, islice
+from itertools import islice
 
 _BASES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
@@ -48,12 +48,15 @@ def ntt_primes(bits: int, size: int, largest: bool = True) -> Iterator[int]:
 
 
 def nearest_primes(modulus: int, size: int) -> list[int]:
-    """Return the primes nearest to a modulus that are 1 modulo ``2 * size``, above it and not."""
+    """Return the primes nearest to a modulus that are 1 modulo ``2 * size``, above it and not.
+
+    None of them is above ``2**64``.
+    """
     step = 2 * size
     start = (modulus - 1) // step * step + 1
     below = next((q for q in range(start, 1, -step) if is_prime(q)), None)
-    above = next(q for q in count(start + step, step) if is_prime(q))
-    return [above] if below is None else [below, above]
+    above = next((q for q in range(start + step, 1 << 64, step) if is_prime(q)), None)
+    return [q for q in (below, above) if q is not None]
 
 
 def residue_basis(modulus: int, size: int, limbs: int) -> list[int]:

@@ -49,6 +49,9 @@ class Operation(enum.Enum, shape=3):
     MULTIPLY = 5
 
 
+MOST_CODE = max(operation.value for operation in Operation)
+
+
 class NttEngineConfig(RingConfig):
     """The ring, how its transforms are done, and how many polynomials are held."""
 
@@ -112,9 +115,10 @@ class NttEngine(StreamUnit):
     A polynomial has residues of one modulus or, with `limbs`, of several, which each command takes
     in turn: those of a single polynomial already hide the pipeline.
 
-    A command ends before the next one begins. Slots are undefined until loaded. Products and sums
-    are of coefficients or values, one by one: of values a product is that of the polynomials. With
-    Montgomery's reduction it is divided by the radix. The last command is a `STORE`.
+    A command ends before the next one begins; one of no known operation does nothing. Slots are
+    undefined until loaded. Products and sums are of coefficients or values, one by one: of values a
+    product is that of the polynomials. With Montgomery's reduction it is divided by the radix. The
+    last command is a `STORE`.
 
     Members
     -------
@@ -169,13 +173,15 @@ class NttEngine(StreamUnit):
         for code, slot, other in zip(
             *(columns[f"command_{field}"] for field in ("operation", "slot", "other")), strict=True
         ):
-            match Operation(int(code)):
-                case Operation.LOAD | Operation.STORE:
+            match int(code):
+                case Operation.LOAD.value | Operation.STORE.value:
                     total += (int(other) - int(slot) + 1) * rows + 1
-                case Operation.ADD | Operation.MULTIPLY:
+                case Operation.ADD.value | Operation.MULTIPLY.value:
                     total += 2 * rows + latency + 1
-                case _:
+                case Operation.FORWARD.value | Operation.INVERSE.value:
                     total += self.transform_cycles(int(other) - int(slot) + 1)
+                case _:
+                    total += 1
         return total
 
     def elaborate(self, platform: object) -> Module:
@@ -266,7 +272,7 @@ class NttEngine(StreamUnit):
 
         with m.If(start):
             m.d.sync += [
-                idle.eq(0),
+                idle.eq(command.operation.as_value() > MOST_CODE),
                 operation.eq(command.operation),
                 first.eq(command.slot),
                 other.eq(command.other),
@@ -357,11 +363,12 @@ class NttEngine(StreamUnit):
         twiddles = place(m, platform, "twiddles", Twiddles, config.factors)
         m.d.comb += [
             twiddles.stage.eq(stage),
-            twiddles.row.eq(row),
             twiddles.inverse.eq(inverse),
             twiddles.ones.eq(pointwise),
             twiddles.i_valid.eq(issue),
         ]
+        if order.row_bits:
+            m.d.comb += twiddles.row.eq(row)
         if config.limbs > 1:
             m.d.comb += twiddles.limb.eq(limb)
         fetched_limb = _Moment.of(now, line[config.lead + 1]).limb

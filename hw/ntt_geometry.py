@@ -140,7 +140,9 @@ class _InPlace(Geometry):
 
     def _places(self, m: Module, name: str, stage: Value, row: Value, odd_slot: Value) -> Places:
         n, width = self.order.address_bits, self.order.lane_bits
-        rest = Signal(width, name=f"{name}_rest")
+        # Of a single row only the lowest bit varies, with the slot.
+        single = "_unused" if self.order.rows == 1 else ""
+        rest = Signal(width, name=f"{name}_rest{single}")
         rests = zip(*(self._rest(s, row) for s in range(n)), strict=True)
         m.d.comb += rest.eq(Cat(choose(stage, [*bits]) for bits in rests) ^ odd_slot)
         rows: list[Value] = []

@@ -26,7 +26,7 @@ from pe.product import (
     ModularProductConfig,
     ReducerConfig,
 )
-from pe.roots import check_ring, least_root, residue_basis
+from pe.roots import MOST_MODULUS, check_ring, least_root, residue_basis
 from pe.share import place, share
 from pe.unit import Unit
 
@@ -38,9 +38,7 @@ STORED, GENERATED = "stored", "generated"
 class RingConfig(Config):
     """A ring, how much of a stage is done at once, and how products are made."""
 
-    modulus: int = integer(
-        "a prime that is 1 modulo twice the size", 97, (1 << 64) - 1, default=193
-    )
+    modulus: int = integer("a prime that is 1 modulo twice the size", 97, MOST_MODULUS, default=193)
     limbs: int = integer(
         "moduli of a polynomial: `modulus` and the next smaller primes of as many bits",
         1,
@@ -251,7 +249,7 @@ class Twiddles(Unit):
     Members
     -------
     stage, row : In
-        What the butterflies take.
+        What the butterflies take; a stage of one row has no `row`.
     inverse : In(1)
         Of the inverse transform.
     i_valid, o_valid : In(1), Out(1)
@@ -272,13 +270,14 @@ class Twiddles(Unit):
         order, width = config.order, config.butterflies * config.bits
         members = {
             "stage": In(range(order.address_bits)),
-            "row": In(max(1, order.row_bits)),
             "inverse": In(1),
             "ones": In(1),
             "i_valid": In(1),
             "factors": Out(width),
             "o_valid": Out(1),
         }
+        if order.row_bits:
+            members["row"] = In(order.row_bits)
         if config.limbs > 1:
             members["limb"] = In(range(config.limbs))
         if config.quotient_bits:
@@ -310,7 +309,7 @@ class Twiddles(Unit):
             m.d.sync += limb.eq(self.limb)
         valids = []
         for t in range(self.config.butterflies):
-            product = place(m, platform, f"product_{t}", ModularProduct, self.config.product)
+            product = place(m, platform, f"factor_{t}", ModularProduct, self.config.product)
             m.d.comb += [
                 product.a.eq(each.word_select(t, self.config.bits)),
                 product.b.eq(common),
@@ -332,7 +331,8 @@ class Twiddles(Unit):
         ]
         address = Signal(depth, name=f"{name}_address")
         start = Mux(self.inverse, starts[1], starts[0])
-        within: Value = Mux(self.ones, 0, start + choose(self.stage, groups))
+        group = choose(self.stage, groups)
+        within: Value = Mux(self.ones, 0, start + group if len(group) else start)
         if self.config.limbs > 1:
             limbs = [Const(limb * table.limb, depth) for limb in range(self.config.limbs)]
             within = within + choose(self.limb, limbs)

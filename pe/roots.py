@@ -7,6 +7,8 @@ bases" (2015), for the bases that decide below 2**64.
 from functools import cache
 from itertools import count, islice
 
+MOST_MODULUS = (1 << 64) - 1
+
 _WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
 
@@ -36,8 +38,8 @@ def check_ring(modulus: int, size: int) -> None:
     if prime and modulus % order == 1:
         return
     start = (modulus - 1) // order * order + 1
-    near = [q for q in range(start, order, -order) if is_prime(q)][:1]
-    near.append(next(q for q in count(start + order, order) if is_prime(q)))
+    sides = range(start, order, -order), range(start + order, MOST_MODULUS, order)
+    near = [q for side in sides for q in islice(filter(is_prime, side), 1)]
     reason = f"has no root of order {order}" if prime else "is not prime"
     named = " and ".join(map(str, near))
     raise ValueError(f"modulus: {modulus} {reason}; near it, for size={size}: {named}")

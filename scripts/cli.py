@@ -43,6 +43,16 @@ def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
     return parse
 
 
+def _power_of_two(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = _integer(minimum, maximum)(text)
+        if value & (value - 1):
+            raise argparse.ArgumentTypeError(f"{text} is not a power of two")
+        return value
+
+    return parse
+
+
 _size = _integer(1, LARGEST_SIZE)
 
 
@@ -233,19 +243,19 @@ def _cross(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n",
         metavar="SIZE",
-        type=_integer(8, 1 << 16),
+        type=_power_of_two(8, 1 << 16),
         default=1024,
         help="coefficients, a power of two (default 1024)",
     )
     parser.add_argument(
         "--modulus",
-        type=_integer(3, (1 << 32) - 1),
+        type=_integer(97, (1 << 32) - 1),
         default=268369921,
         help="a prime that is 1 modulo 2 SIZE (default 268369921)",
     )
     parser.add_argument(
         "--butterflies",
-        type=_integer(1, 64),
+        type=_power_of_two(1, 64),
         default=4,
         help="of the engine it is compared with (default 4)",
     )
@@ -260,7 +270,7 @@ def _fhe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n",
         metavar="SIZE",
-        type=_integer(8, 1 << 15),
+        type=_power_of_two(8, 1 << 15),
         default=4096,
         help="coefficients, a power of two (default 4096)",
     )
@@ -268,7 +278,7 @@ def _fhe(parser: argparse.ArgumentParser) -> None:
         "--limbs", type=_integer(3, 8), default=4, help="moduli of 28 bits (default 4)"
     )
     parser.add_argument(
-        "--butterflies", type=_integer(1, 64), default=4, help="of each NTT engine (default 4)"
+        "--butterflies", type=_power_of_two(1, 64), default=4, help="of the NTT engine (default 4)"
     )
     _add_seed(parser)
     _add_json(parser)

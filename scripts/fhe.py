@@ -15,7 +15,7 @@ from hw.catalog import find
 from scripts.output import print_json, print_table
 from scripts.progress import step
 from scripts.status import Status
-from sim.encrypted import convert, multiply, rescale
+from sim.encrypted import convert, multiply, product_engine, rescale
 from sim.modular_array import ByteArray, ModularUnits
 from sim.simulate import BUILD
 
@@ -31,6 +31,8 @@ def run(args: argparse.Namespace) -> int:
     """Encrypt, multiply by a known message and rescale in RTL, decrypt; convert the basis."""
     primes = tuple(islice(ntt_primes(BITS, args.n), args.limbs + TARGETS))
     moduli, targets = primes[: args.limbs], primes[args.limbs :]
+    # Refused before anything is encrypted.
+    engine = product_engine(moduli, args.n, args.butterflies)
     depth = max(512, 4 * args.n)
     core = find("gemm_core").config.from_settings({"depth_b": depth, "depth_c": depth})
     scheme = Bfv(args.n, PLAIN, moduli)
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         known = rns.residues(scheme.encode(factor), moduli)
     units = ModularUnits(BUILD / "sim-work" / "fhe" / str(os.getpid()), args.seed)
     with step(f"product of {args.limbs} limbs on an NTT engine"):
-        product = multiply(units, ciphertext, known, moduli, args.butterflies)
+        product = multiply(units, ciphertext, known, engine)
     with step("division by the last modulus"):
         scaled = rescale(units, product, moduli)
     with step("conversion to other moduli on the INT8 array"):

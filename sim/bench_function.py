@@ -23,7 +23,7 @@ from hw.memory import Memory
 from sim.clock import start_clock
 from sim.job import load, save_result
 from sim.memory import entry_bytes, memory_view
-from sim.player import PlayerConfig, PortField, fields, is_exhaustive, sets
+from sim.player import VALID, PlayerConfig, PortField, fields, is_exhaustive, sets
 
 RESET_CYCLES = 3
 
@@ -194,11 +194,12 @@ async def operands(dut: Any) -> None:
     results = {f.name: to_numbers(bits[f.name], f) for f in outputs}
     expected = golden(design.golden, columns, config)
     valid = columns["i_valid"] != 0 if "i_valid" in columns else np.ones(count, np.bool_)
-    if "o_valid" in results:
-        late = np.flatnonzero((results["o_valid"] != 0) != valid)
+    if VALID in results:
+        late = np.flatnonzero((results[VALID] != 0) != valid)
         assert not len(late), (
             f"o_valid: set {late[0]} of {count} is not answered after exactly {latency} cycles"
         )
+        assert not int(dut.unasked.value), "o_valid: a result is given that nothing was asked for"
     for name, column in expected.items():
         wrong = np.flatnonzero((results[name] != column).reshape(count, -1).any(axis=1))
         if len(wrong):

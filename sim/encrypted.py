@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from hw.catalog import find
 from hw.ntt_engine import Operation
+from pe.config import Config
 from sim.modular_array import ByteArray, ModularUnits, Residues, barrett_constants, on_engine
 
 PRODUCT = (
@@ -27,29 +28,22 @@ PRODUCT = (
 """Of two polynomials in slots 0 and 2 with the one in slot 1."""
 
 
+def product_engine(moduli: Sequence[int], size: int, butterflies: int) -> Config:
+    """Return the config of an engine for `multiply`; it derives the moduli from the first."""
+    settings = {"size": size, "butterflies": butterflies, "slots": 3}
+    settings |= {"modulus": moduli[0], "limbs": len(moduli)}
+    return find("ntt_engine").config.from_settings(settings)
+
+
 def multiply(
-    units: ModularUnits,
-    ciphertext: Residues,
-    known: Residues,
-    moduli: Sequence[int],
-    butterflies: int,
+    units: ModularUnits, ciphertext: Residues, known: Residues, engine: Config
 ) -> Residues:
     """Multiply both polynomials of a ciphertext [2, limbs, N] with a known one [limbs, N].
 
-    One `ntt_engine` holds all limbs of the three, and they do not leave it in between; the moduli
-    are those that it derives from the first.
+    The engine holds all limbs of the three, and they do not leave it in between.
     """
-    size = ciphertext.shape[-1]
-    settings = {
-        "modulus": moduli[0],
-        "limbs": len(moduli),
-        "size": size,
-        "butterflies": butterflies,
-        "slots": 3,
-    }
-    config = find("ntt_engine").config.from_settings(settings)
     data = np.stack([ciphertext[0], known, ciphertext[1]])
-    beats, cycles = on_engine(config, PRODUCT, data, units.folder / "ntt_engine", units.seed)
+    beats, cycles = on_engine(engine, PRODUCT, data, units.folder / "ntt_engine", units.seed)
     units.steps.append({"unit": "ntt_engine", "shape": list(data.shape), "cycles": cycles})
     return beats.reshape(ciphertext.shape)
 

@@ -39,7 +39,11 @@ def tile_beats(
             )
     if not config.factors:
         del columns["w_factor"]
-    return {name: np.concatenate(parts).astype(np.int64) for name, parts in columns.items()}
+    types = {"w_factor": np.uint64 if config.bits == 64 else np.int64}
+    return {
+        name: np.concatenate(parts).astype(types.get(name, np.int64))
+        for name, parts in columns.items()
+    }
 
 
 def untiled(unit: SystolicModular, data: Integers, h: int, w: int) -> Integers:

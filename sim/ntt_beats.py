@@ -10,6 +10,9 @@ from pe.product import SHOUP
 from sim.job import Arrays
 from sim.stimuli import Generator
 
+NO_OPERATIONS = (6, 7)
+"""Codes without a meaning."""
+
 
 def ntt_beats(rng: Generator, unit: NttEngine, count: int) -> Arrays:
     """Return commands that load about half as many beats; the greatest residues are among them.
@@ -32,6 +35,8 @@ def ntt_beats(rng: Generator, unit: NttEngine, count: int) -> Arrays:
         elif operation is Operation.LOAD:
             loaded += other - slot + 1
         commands.append((operation.value, slot, other))
+        if rng.random() < 0.1:
+            commands.append((int(rng.choice(NO_OPERATIONS)), slot, other))
     commands.append((Operation.STORE.value, 0, last))
     shape = (loaded, config.limbs, config.size)
     moduli = np.broadcast_to(np.array(config.moduli, np.uint64)[:, None], shape)

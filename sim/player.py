@@ -98,6 +98,9 @@ def sets(inputs: list[PortField], count: int) -> int:
     return 1 << sum(f.bits for f in inputs) if is_exhaustive(inputs) else count
 
 
+VALID = "o_valid"
+"""Output that tells whether there is a result."""
+
 UNIT = "unit"
 """Instance of the function unit in its player."""
 
@@ -113,13 +116,19 @@ class Player(Unit):
         Sets to play, at most `depth`.
     done : Out(1)
         All results are in the response memory.
+    unasked : Out(1)
+        The unit has said ``o_valid`` of a set that it was not given; of units that say it only.
     """
 
     config: PlayerConfig
 
     def __init__(self, config: PlayerConfig) -> None:
-        super().__init__(config, {"start": In(1), "count": In(32), "done": Out(1)})
         inputs, outputs = fields(config)
+        members = {"start": In(1), "count": In(32), "done": Out(1)}
+        self.says_valid = any(f.name == VALID for f in outputs)
+        if self.says_valid:
+            members["unasked"] = Out(1)
+        super().__init__(config, members)
         self.stimulus = MemoryShape(config.depth, unsigned(sum(f.bits for f in inputs)))
         self.response = MemoryShape(config.depth, unsigned(sum(f.bits for f in outputs)))
 
@@ -182,6 +191,9 @@ class Player(Unit):
             stimulus.write_address.eq(0),
             stimulus.write_data.eq(0),
         ]
+        if self.says_valid:
+            with m.If(unit.o_valid & ~taken[0]):
+                m.d.sync += self.unasked.eq(1)
         with m.If(taken[0] & (taken[1:] + 1 == self.count)):
             m.d.sync += self.done.eq(1)
         return m

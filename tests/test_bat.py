@@ -57,7 +57,7 @@ def test_an_array_with_lanes(settings: dict[str, Any], tmp_path: Path) -> None:
 
 def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, error in (
-        (["--n", "48"], "size: 48 is not a power of two"),
+        (["--n", "48"], "n: 48 is not a power of two"),
         (["--n", "64", "--modulus", "195"], "modulus: 195 is not prime; near it, for size=64: "),
         (["--n", "8", "--butterflies", "8"], "butterflies: 8 is not in 1..4, half of size=8"),
     ):

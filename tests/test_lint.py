@@ -58,15 +58,23 @@ def test_sizes(name: str, rows: int, cols: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("twiddles", ["stored", "generated"])
 @pytest.mark.parametrize("geometry", ["in_place", "constant"])
-@pytest.mark.parametrize(("size", "limbs", "slots"), [(16, 3, 1), (32, 1, 3)])
+@pytest.mark.parametrize(
+    ("size", "butterflies", "limbs", "slots"), [(16, 2, 3, 1), (32, 4, 1, 3), (16, 8, 1, 2)]
+)
 def test_transforms(
-    size: int, limbs: int, slots: int, geometry: str, twiddles: str, tmp_path: Path
+    size: int,
+    butterflies: int,
+    limbs: int,
+    slots: int,
+    geometry: str,
+    twiddles: str,
+    tmp_path: Path,
 ) -> None:
     config = config_of(
         DESIGNS["ntt_engine"],
         modulus=12289,
         size=size,
-        butterflies=2,
+        butterflies=butterflies,
         limbs=limbs,
         slots=slots,
         geometry=geometry,

@@ -84,6 +84,11 @@ P60 = 1152921504606584833
             "modulus: 225 is not prime; near it, for size=16: 193 and 257",
         ),
         (
+            "ntt_engine",
+            {"modulus": (1 << 64) - 1},
+            "modulus: 18446744073709551615 is not prime; near it, for size=16: 18446744073709551",
+        ),
+        (
             "systolic_modular",
             {"modulus": (1 << 31) - 1},
             "rows: 16 is not a multiple of 5, the digits of 7 bits of modulus=2147483647",

@@ -1566,6 +1566,12 @@ MUTANTS = [
         RESULTS,
     ),
     Mutant(
+        "barrett_reduce: a result is there after reset",
+        "barrett_reduce",
+        (Edit("barrett_reduce", r"if \(rst\) o_valid <= 1'h0;", "if (rst) o_valid <= 1'h1;"),),
+        "o_valid: a result is given that nothing was asked for",
+    ),
+    Mutant(
         "ntt: a stage begins before the one before has written everything",
         "ntt_engine",
         (Edit("ntt_q", r"assign (_\d+_) = settled \| _\d+_;", r"assign \1 = 1;"),),
