@@ -116,8 +116,15 @@ def file_layers(
         weights = array.T if transpose else array
         found.append(Layer(name, rng.normal(size=(rows, weights.shape[0])), weights))
     if not found:
-        raise ValueError(f"file: {path} has no two-dimensional matrix of floats")
+        raise ValueError(f"file: {path} has no two-dimensional matrix of floats, {_held(path)}")
     return found
+
+
+def _held(path: Path) -> str:
+    """Say what a file has instead."""
+    kinds = [f"{name}, {list(x.shape)} of {x.dtype}" for name, x in _read(path, ()).items()]
+    more = f" and {len(kinds) - 3} more" if len(kinds) > 3 else ""
+    return f"only {', '.join(kinds[:3])}{more}" if kinds else "it is empty"
 
 
 def _arrays(path: Path, names: Sequence[str]) -> Iterator[tuple[str, Reals]]:
@@ -304,7 +311,10 @@ def run_in_planes(layers: Sequence[Layer], planes: int, seed: int) -> list[Row]:
         product, cycles = run_look_up(found, workdir_of(found.config), seed)
         bits, weights = found.bits_per_weight, found.real_weights
         output = product * found.factors
-        rows.append(_row(layer, "look-up", cycles, bits, weights, output, planes=planes))
+        mu = found.config.mu
+        rows.append(
+            _row(layer, "look-up", cycles, bits, weights, output, planes=planes, multiple=mu)
+        )
     return rows
 
 
@@ -361,8 +371,10 @@ def _row(
     output: Reals,
     group: int | None = None,
     planes: int | None = None,
+    multiple: int | None = None,
 ) -> Row:
     m, k = layer.activations.shape
+    multiple = multiple or group
     return {
         "layer": layer.name,
         "pe": pe,
@@ -371,7 +383,8 @@ def _row(
         "m": m,
         "k": k,
         "n": layer.weights.shape[1],
-        "padded_k": group and -(-k // group) * group,
+        "multiple_of": multiple,
+        "padded_k": multiple and -(-k // multiple) * multiple,
         "bit_exact": True,  # the bench fails otherwise
         "cycles": cycles,
         "bits_per_weight": bits_per_weight,
@@ -477,17 +490,17 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(rows)
         return Status.OK
-    hidden = {"padded_k"} | {
+    hidden = {"multiple_of", "padded_k"} | {
         name for name in ("group", "planes") if all(row[name] is None for row in rows)
     }
     shown = [{key: x for key, x in row.items() if key not in hidden} for row in rows]
     cells = [[_text(key, value) for key, value in row.items()] for row in shown]
     print_table([key.replace("_", " ") for key in shown[0]], cells)
     for row in rows:
-        if row["group"] and row["padded_k"] != row["k"]:
+        if row["multiple_of"] and row["padded_k"] != row["k"]:
             print(
-                f"{row['layer']}: K = {row['k']} is no multiple of {row['group']}, and is filled "
-                f"up with zeros to {row['padded_k']}"
+                f"{row['pe']}, {row['layer']}: K = {row['k']} is no multiple of "
+                f"{row['multiple_of']}, and is filled up with zeros to {row['padded_k']}"
             )
     return Status.OK
 

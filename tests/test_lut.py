@@ -26,6 +26,8 @@ COUNT = 10_000
 ENGINES = [
     LutEngineConfig(layout=COLUMN),
     LutEngineConfig(layout=BLOCK, terms=2, width_exponent=3, rows_per_scale=4, planes=8, rows=4),
+    LutEngineConfig(layout=COLUMN, mu=8, rows=8),
+    LutEngineConfig(layout=BLOCK, mu=8, terms=2, rows_per_scale=4, rows=4),
 ]
 Work = tuple[Planes, Matrix]
 
@@ -52,7 +54,7 @@ def run(config: LutEngineConfig, work: Sequence[Work], folder: Path) -> None:
         start += cycles
 
 
-@pytest.mark.parametrize("config", ENGINES, ids=lambda config: config.layout)
+@pytest.mark.parametrize("config", ENGINES, ids=lambda config: f"{config.layout}-{config.mu}")
 def test_int4_weights(config: LutEngineConfig, tmp_path: Path) -> None:
     """Signed weights, K and N no multiples of anything, and the extremes at the largest K."""
     rng = random_generator()
