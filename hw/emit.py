@@ -68,7 +68,7 @@ def emit(unit_class: type[Unit], config: Any) -> Emission:
         "\n".join(module.rtlil for module in collector.modules.values()),
         {name: headings[name] for name, module in collector.modules.items() if module.rtlil},
     )
-    text = "\n".join(
+    text = f"// Top module: {top.name}, the last one.\n\n" + "\n".join(
         translated[name] if module.rtlil else _structural(module, headings[name])
         for name, module in collector.modules.items()
     )
@@ -108,8 +108,13 @@ def _comment(module: SharedModule, is_top: bool) -> Iterator[str]:
     if not is_top:
         return
     yield ""
+    if unit.documentation:
+        yield from unit.documentation
+        yield ""
     for path, field, value in _parameters(unit):
         yield f"  {path:<12} = {_plain(value):<8}  {field.metadata['doc']}"
+    for name, fact in unit.facts.items():
+        yield f"  {name:<12} = {fact}"
     yield ""
     if unit.latency or not unit.cycle_formula:
         yield f"Latency {unit.latency}, initiation interval {unit.initiation_interval} (cycles)."
@@ -144,9 +149,11 @@ def _description(top: SharedModule, collector: Collector) -> dict[str, Any]:
     description: dict[str, Any] = {
         "name": top.name,
         "parameters": {path: value for path, _, value in _parameters(unit)},
-        "latency": unit.latency,
-        "initiation_interval": unit.initiation_interval,
     }
+    if unit.latency or not unit.cycle_formula:
+        description["latency"] = unit.latency
+        description["initiation_interval"] = unit.initiation_interval
+    description |= unit.facts
     if unit.cycle_formula:
         description["cycle_formula"] = unit.cycle_formula
     clocks = [{"name": c, "direction": "input", "width": 1, "signed": False} for c in top.clocks]

@@ -35,6 +35,7 @@ from hw.twiddles import (
 from pe.butterfly import UNIFIED, Butterfly, ButterflyConfig
 from pe.config import integer
 from pe.product import BARRETT, SHOUP
+from pe.roots import least_root
 from pe.share import place, share
 
 
@@ -123,10 +124,11 @@ class NttEngine(StreamUnit):
     Members
     -------
     i_command : In(stream)
-        ``operation``: an `Operation`. `LOAD`, `STORE`, `FORWARD` and `INVERSE` work on slots
-        ``slot`` to ``other``, not below ``slot``, and transforms of several slots hide the
-        pipeline. `ADD` and `MULTIPLY` put into ``slot`` what they make of ``slot`` and ``other``,
-        one of them even and one odd; there is no `MULTIPLY` with reducer=shoup.
+        ``operation``: 0 `LOAD`, 1 `STORE`, 2 `FORWARD`, 3 `INVERSE`, 4 `ADD`, 5 `MULTIPLY`. The
+        first four work on slots ``slot`` to ``other``, not below ``slot``, and transforms of
+        several slots hide the pipeline. `ADD` and `MULTIPLY` put into ``slot`` what they make of
+        ``slot`` and ``other``, one of them even and one odd; there is no `MULTIPLY` with
+        reducer=shoup.
     i : In(stream)
         ``data``: `lanes` residues in order; ``size / lanes`` beats for each limb of each slot that
         is loaded.
@@ -156,6 +158,17 @@ class NttEngine(StreamUnit):
                 "o": Out(stream.Signature(beat)),
             },
         )
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Modulus and root of each limb, and the latencies D - 1 and T of `cycle_formula`."""
+        config = self.config
+        return {
+            "moduli": [*config.moduli],
+            "roots": [least_root(q, config.size) for q in config.moduli],
+            "butterfly_latency": config.butterfly.latency,
+            "factor_latency": config.lead,
+        }
 
     def transform_cycles(self, slots: int) -> int:
         """Cycles of a transform of as many slots."""

@@ -54,15 +54,22 @@ def residue_basis(modulus: int, size: int, limbs: int) -> tuple[int, ...]:
     ValueError
         When there are not as many as limbs.
     """
-    order, least = 2 * size, 1 << (modulus.bit_length() - 1)
-    below = (q for q in range(modulus, least, -order) if is_prime(q))
-    moduli = tuple(islice(below, limbs))
+    order, bits = 2 * size, modulus.bit_length()
+    moduli = _basis(modulus, order, limbs)
     if len(moduli) < limbs:
+        largest = (((1 << more) - 2) // order * order + 1 for more in range(bits, 65))
+        bases = (_basis(q, order, limbs) for q in largest)
+        enough = next(basis for basis in bases if len(basis) == limbs)
         raise ValueError(
-            f"limbs: {limbs} is not in 1..{len(moduli)}, the primes of {modulus.bit_length()} bits "
-            f"from modulus={modulus} down with a root of order {order}"
+            f"limbs: {limbs} is not in 1..{len(moduli)}, the primes of {bits} bits from "
+            f"modulus={modulus} down with a root of order {order}; modulus={enough[0]} has as many"
         )
     return moduli
+
+
+def _basis(modulus: int, order: int, limbs: int) -> tuple[int, ...]:
+    least = 1 << (modulus.bit_length() - 1)
+    return tuple(islice(filter(is_prime, range(modulus, least, -order)), limbs))
 
 
 @cache

@@ -1,5 +1,6 @@
 """What every hardware unit has beside its ports: a name, a latency and an initiation interval."""
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -64,6 +65,31 @@ class Unit(wiring.Component):
     def summary(self) -> str:
         """What it is, in one line: the first of the docstring."""
         return (type(self).__doc__ or "").strip().split("\n", 1)[0].replace("`", "").rstrip(".")
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What follows from the parameters and its user has to know, as JSON takes it."""
+        return {}
+
+    @property
+    def documentation(self) -> list[str]:
+        """Lines of the docstring below the first, and what a base says of the ports it has."""
+        lines = _below_the_summary(type(self))
+        for base in type(self).__mro__[1:]:
+            if MEMBERS in lines:
+                break
+            inherited = _below_the_summary(base)
+            if MEMBERS in inherited:
+                lines += ["", *inherited[inherited.index(MEMBERS) :]]
+        return [line.replace("`", "") for line in lines]
+
+
+MEMBERS = "Members"
+"""Heading of the ports in a docstring."""
+
+
+def _below_the_summary(unit: type) -> list[str]:
+    return (inspect.getdoc(unit) or "").splitlines()[2:] if "__doc__" in vars(unit) else []
 
 
 class StructuralUnit(Unit):

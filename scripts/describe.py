@@ -10,7 +10,6 @@ from hw.emit import emit
 from hw.engine import GemmEngine
 from hw.pim_config import MEANINGS
 from hw.presets import PRESETS
-from hw.twiddles import RingConfig
 from pe.config import allowed_text, parameters
 from pe.primitives import Primitive
 from scripts.output import print_json, print_table
@@ -73,6 +72,9 @@ def run_describe(args: Namespace) -> int:
         "initiation_interval": "initiation interval, cycles",
         "macs_per_cycle": "MACs a cycle",
         "moduli": "moduli of the limbs",
+        "roots": "roots of order 2N",
+        "butterfly_latency": "latency of a butterfly, cycles",
+        "factor_latency": "latency of generated factors, cycles",
         "cycle_formula": "cycles",
     }
     rows = [(text, _listed(facts[key])) for key, text in labels.items() if key in facts]
@@ -130,8 +132,6 @@ def describe(selection: Selection) -> dict[str, Any]:
         facts["macs_per_cycle"] = unit.macs_per_cycle
         facts["nest"] = unit.nest.lines()
         facts["operations"] = {p.value: unit.nest.count_text(p) for p in Primitive}
-    if isinstance(config, RingConfig):
-        facts["moduli"] = list(config.moduli)
     facts["parameters"] = [
         {
             "name": path,
@@ -149,8 +149,7 @@ def describe(selection: Selection) -> dict[str, Any]:
         ]
     # How long a command takes depends on the command.
     by_command = design.kind in (Kind.COMMAND_DEVICE, Kind.PROCESSOR, Kind.PIM_CHANNEL)
-    by_formula = "cycle_formula" in emitted and not emitted["latency"]
-    meaningless = {"latency", "initiation_interval"} if by_command or by_formula else ()
+    meaningless = {"latency", "initiation_interval"} if by_command else ()
     for key, value in emitted.items():
         if key not in facts and key not in meaningless:
             facts[key] = value

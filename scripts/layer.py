@@ -491,7 +491,9 @@ def run(args: argparse.Namespace) -> int:
         print_json(rows)
         return Status.OK
     hidden = {"multiple_of", "padded_k"} | {
-        name for name in ("group", "planes") if all(row[name] is None for row in rows)
+        name
+        for name in ("group", "planes", "energy_pj_per_mac")
+        if all(row[name] is None for row in rows)
     }
     shown = [{key: x for key, x in row.items() if key not in hidden} for row in rows]
     cells = [[_text(key, value) for key, value in row.items()] for row in shown]

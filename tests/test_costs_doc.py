@@ -33,4 +33,17 @@ def test_designs_are_those_of_the_sweep() -> None:
     points = read_sweep(ROOT / "examples" / "mixed.toml").points
     found = {p.design for p in points if p.design != "pe"}
     found |= {s.removeprefix("pe=") for p in points for s in p.settings if s.startswith("pe=")}
-    assert found == {re.findall(r"`(\w+)`", name)[0] for name, *_ in ROWS}
+    arrays = DOCS[DOCS.index("## Arrays") : DOCS.index("## Bounds")]
+    named = [re.findall(r"`(\w+)`", name)[:1] for name, *_ in ROWS]
+    named += [
+        re.findall(r"`(\w+)`", name)[:2] for name in re.findall(r"^\| (`.+?) \|", arrays, re.M)
+    ]
+    assert found == {name for names in named for name in names if name != "float32"}
+
+
+def test_ratios_of_arrays() -> None:
+    rows = re.findall(r"^\| `.+ \| (\d+) \| ([\d.]+) \| [\d.]+ \| (\d+) \| (\d+) \|$", DOCS, re.M)
+    assert len(rows) > 10
+    for area, ratio, macs, each in rows:
+        assert float(ratio) == pytest.approx(int(area) / int(rows[0][0]), abs=0.006)
+        assert int(each) == pytest.approx(int(area) / int(macs), abs=0.6)
