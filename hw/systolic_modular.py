@@ -1,9 +1,9 @@
 # amaranth: UnusedElaboratable=no
 """Systolic array with reduction lanes at its edge: products of residue matrices by digit products.
 
-The array multiplies digits as it multiplies any integers. What leaves it row by row are digit sums,
-`digits` rows for a row of residues: each column adds them up at their weights, and lanes, fewer
-than columns by that factor, reduce the totals and multiply them by a factor each. Two passes are a
+The array multiplies digits as it multiplies any integers. What leaves it are digit sums, a row for
+each digit of a row of residues: each column adds them up at their weights, and lanes, as many times
+fewer than columns, reduce the totals and multiply them by a factor each. Two passes are a
 number-theoretic transform, the first one's factors between them.
 
 Source: CROSS, arXiv 2501.07047, BAT and MAT; the arrangement around the array is ours.
@@ -213,10 +213,10 @@ class DigitMerge(Unit):
 class SystolicModular(StreamUnit):
     """Output-stationary systolic array whose edge makes residues of digit sums.
 
-    A tile is a product of ``rows / digits`` rows of residues with `cols` columns. Row
-    ``digits * i + p`` of the array is given digit p of ``a * 2**(chunk * j) % modulus`` for every
-    known residue a of row i and every digit j, and the columns are given the digits j of the other
-    matrix, see `golden.bat`. Digits are not negative, whatever the operands' signs.
+    A tile is a product of ``rows / D`` rows of residues with `cols` columns, D digits of w bits a
+    residue. Row ``D * i + p`` of the array is given digit p of ``a * 2**(w * j) % modulus`` for
+    every known residue a of row i and every digit j, and the columns are given the digits j of the
+    other matrix, see `golden.bat`. Digits are not negative, whatever the operands' signs.
 
     Members
     -------
@@ -225,11 +225,11 @@ class SystolicModular(StreamUnit):
     i_b : In(stream)
         ``data``: `cols` digits of the same k.
     i_w : In(stream)
-        With `factors` only. ``factor``: a residue for each that leaves, times the radix for
-        Montgomery's reduction.
+        With `factors` only. ``factor``: a residue for each that leaves, beat for beat, times the
+        radix for Montgomery's reduction.
     o : Out(stream)
-        ``data``: `lanes` residues of a row in order, ``digits`` beats a row, rows in order;
-        ``last``: of the tile.
+        ``data``: ``cols / D`` residues of a row in order, D beats a row, rows in order; ``last``:
+        of the tile.
     """
 
     config: SystolicModularConfig
@@ -257,6 +257,16 @@ class SystolicModular(StreamUnit):
     def longest(self) -> int:  # type: ignore[override]
         """Most beats of a tile."""
         return self.config.k_max
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """D, w, and the exponent of the radix by which products with factors are divided."""
+        config = self.config
+        return {
+            "digits_of_residue": config.digit_count,
+            "digit_bits": config.chunk,
+            "radix_bits": config.radix_bits,
+        }
 
     @property
     def macs_per_cycle(self) -> int:
