@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.codes import numbers
+from golden.codes import OFFSETS, numbers, products
 
 OPERAND_WIDTHS = (2, 16)
 ACCUMULATOR_WIDTHS = (2, 63)
@@ -175,8 +175,15 @@ def matmul(
         raise ValueError(
             f"b: shape {right.shape} does not fit a of shape {left.shape}, b must have {k} rows"
         )
-    left, right = numbers(left, format_a, width_a), numbers(right, format_b, width_b)
     signed = signed_a or signed_b
+    if format_a in OFFSETS or format_b in OFFSETS:
+        if overflow == "saturate":
+            raise ValueError(f"overflow: {overflow!r} is not wrap, as format {format_a} needs")
+        steps = zip(left.T, right, strict=True)
+        formats = (format_a, format_b, width_a, width_b)
+        total = sum(products(column[:, None], row, *formats) for column, row in steps)
+        return wrap(np.asarray(total), width_acc, signed)
+    left, right = numbers(left, format_a, width_a), numbers(right, format_b, width_b)
     largest = k * int(np.abs(left).max()) * int(np.abs(right).max())
     if overflow == "saturate":
         # The sum of magnitudes bounds every partial sum: where it fits, nothing saturates.

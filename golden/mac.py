@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.codes import numbers
+from golden.codes import products as products_of
 from golden.gemm import ACCUMULATOR_WIDTHS, check_integer, check_range, wrap
 
 # Sums and products below may leave int64: NumPy then keeps them modulo 2**64, of which the
@@ -51,12 +51,11 @@ def multiply_add(
     """
     width_acc = check_integer("width_acc", width_acc, *ACCUMULATOR_WIDTHS)
     signed = signed_a or signed_b
-    left = numbers(_operand("a", a, signed_a), format_a, width_a)
-    right = numbers(_operand("b", b, signed_b), format_b, width_b)
+    left, right = _operand("a", a, signed_a), _operand("b", b, signed_b)
     third = _operand("addend", addend, True)
     check_range("addend", third, width_acc, signed)
     _same_shape(a=left, b=right)
-    products = left * right
+    products = products_of(left, right, format_a, format_b, width_a, width_b)
     if products.ndim == third.ndim + 1:
         products = products.sum(axis=-1, dtype=np.int64)
     _same_shape(a=products, addend=third)
@@ -105,14 +104,13 @@ def multiply_accumulate(
         If a width, dtype, shape or value is not allowed.
     """
     width_acc = check_integer("width_acc", width_acc, *ACCUMULATOR_WIDTHS)
-    left = numbers(_operand("a", a, signed_a), format_a, width_a)
-    right = numbers(_operand("b", b, signed_b), format_b, width_b)
+    left, right = _operand("a", a, signed_a), _operand("b", b, signed_b)
     clears = _flags("clear", clear)
     valid = _flags("i_valid", i_valid)
     if left.ndim not in (1, 2):
         raise ValueError(f"a: shape {left.shape} is not [t] or [t, terms]")
     _same_shape(a=left, b=right)
-    products = left * right
+    products = products_of(left, right, format_a, format_b, width_a, width_b)
     if products.ndim == 2:
         products = products.sum(axis=1, dtype=np.int64)
     _same_shape(a=products, clear=clears, i_valid=valid)

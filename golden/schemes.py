@@ -10,7 +10,13 @@ format          scale and code
 ``pot``         the largest magnitude becomes the largest power of two; nearest by value
 ``fp16``        the number itself, in units of 2**-24, halved until the row or column is finite
 ``e2m1``        the largest magnitude becomes 6; nearest, ties to even
+``e4m3``        the largest magnitude becomes 448; nearest, ties to even
+``mitchell``    as ``e4m3``, and to nearest of zero and the least normal number below it
+``l_mul``       as ``mitchell``
 ==============  ===============================================================================
+
+Products of the last two have a mean error, which belongs to the scales: see `product_scale`. Two
+columns of 4-bit integers go side by side in the elements of ``halves``, see `paired`.
 
 In groups of K a column has a scale and a zero point for each group of consecutive k; see
 `group_quantized`.
@@ -24,12 +30,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.codes import numbers
+from golden.codes import MANTISSA, OFFSETS, numbers
 from golden.formats import decode, encode
 from golden.gemm import check_integer, integer_range, wrap
 from golden.group import MODES
+from golden.l_mul import significands
 
 _LARGEST_HALF = 65504.0
+_LEAST_NORMAL = 2.0**-6
+"""Of E4M3."""
 
 SMALLEST_SCALE = 1e-30
 """Of a vector of zeros."""
@@ -86,9 +95,35 @@ def quantized(matrix: ArrayLike, form: str, width: int, axis: int) -> Quantized:
         scales = peak / integer_range(width, True)[1]
         return Quantized(np.rint(array / scales).astype(np.int64), scales)
     # Integers count the least value above zero.
-    least = {"pot": 2.0 ** (2 - 2 ** (width - 1)), "e2m1": 0.5}[form]
-    name = f"pot{width}" if form == "pot" else form
-    return Quantized(wrap(encode(array / scales * least, name), width, True), scales)
+    e4m3 = dict.fromkeys(("e4m3", *OFFSETS), 2.0**-9)
+    values = array / scales * ({"pot": 2.0 ** (2 - 2 ** (width - 1)), "e2m1": 0.5} | e4m3)[form]
+    if form in OFFSETS:
+        normal = np.where(np.abs(values) > _LEAST_NORMAL / 2, np.copysign(_LEAST_NORMAL, values), 0)
+        values = np.where(np.abs(values) < _LEAST_NORMAL, normal, values)
+    name = {"pot": f"pot{width}"} | dict.fromkeys(OFFSETS, "e4m3")
+    return Quantized(wrap(encode(values, name.get(form, form)), width, True), scales)
+
+
+def product_scale(form: str) -> float:
+    """Return what a sum of products of a format counts, in terms of the scales of both operands.
+
+    That of numbers multiplied as logarithms is 8, over the mean gain of a product of mantissas.
+    """
+    if form not in OFFSETS:
+        return 1.0
+    x, y = np.divmod(np.arange(1 << 2 * MANTISSA), 1 << MANTISSA)
+    exact = (1 + x / (1 << MANTISSA)) * (1 + y / (1 << MANTISSA))
+    gain = significands(x, y, MANTISSA, OFFSETS[form]).sum() / exact.sum()
+    return float((1 << MANTISSA) / gain)
+
+
+def paired(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return integers of 4 bits [k, n], two columns side by side, [k, n / 2] of ``halves``.
+
+    The first of two is the lower half; an odd last column stands beside zeros.
+    """
+    even = np.pad(codes, ((0, 0), (0, codes.shape[1] % 2))) & 15
+    return even[:, ::2] | even[:, 1::2] << 4
 
 
 class GroupQuantized(NamedTuple):

@@ -16,7 +16,6 @@ from amaranth.lib.wiring import In, Member, Out
 from hw.nest import Nest
 from pe.bit_weight import PE, BitWeightConfig
 from pe.config import integer, same_as
-from pe.element import sum_bits
 from pe.registry import DERIVED, PeChoice
 from pe.unit import Unit
 
@@ -62,7 +61,7 @@ class EngineConfig(PeChoice):
     @property
     def least_acc(self) -> int:
         """Least bits that hold every element of C of up to `k_max` products."""
-        return sum_bits(self.k_max, *self.ends)
+        return self.sum_bits(self.k_max)
 
     @property
     def terms(self) -> int:

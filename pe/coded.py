@@ -38,7 +38,7 @@ E2M1_GREATEST = 12
 
 
 class Row(NamedTuple):
-    """A product in two parts, which add up to it.
+    """A product, or a part of one, in two parts, which add up to it.
 
     Attributes
     ----------
@@ -46,10 +46,13 @@ class Row(NamedTuple):
         Two's complement.
     negative
         1 bit.
+    weight
+        Of both, as an exponent of 2.
     """
 
     value: Value
     negative: Value
+    weight: int = 0
 
 
 class CodedConfig(PeConfig):
@@ -90,6 +93,10 @@ class CodedConfig(PeConfig):
         total = Signal(self.state_shape)
         share(m, platform, "step", CodedStep, self, a=a, b=b, addend=addend, sum=total)
         return total
+
+    def rows(self, m: Module, a: Value, b: Value) -> list[Row]:
+        """Return what adds up to the product of a code of A and one of B."""
+        return [self.row(m, a, b)]
 
     def row(self, m: Module, a: Value, b: Value) -> Row:
         """Return the product of a code of A and one of B."""
@@ -246,11 +253,11 @@ class CodedStep(Unit):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         pe = self.config
-        rows = []
+        rows: list[Row] = []
         for i in range(pe.terms // pe.code_terms):
             a = self.a.as_unsigned().word_select(i, pe.code_width)
             b = self.b.as_unsigned().word_select(i, pe.code_width_b)
-            rows.append(pe.row(m, a, b))
+            rows += pe.rows(m, a, b)
         if len(rows) == 1:
             # The carry-in, as a column below the lowest.
             (row,) = rows
@@ -262,8 +269,8 @@ class CodedStep(Unit):
         heap = BitHeap(pe.width_acc)
         heap.add(self.addend.as_unsigned())
         for row in rows:
-            heap.add(row.value)
-            heap.add_bit(row.negative, 0)
+            heap.add(row.value, row.weight)
+            heap.add_bit(row.negative, row.weight)
         heap.reduce(m)
         m.d.comb += self.sum.eq(add(m, SKLANSKY, *heap.rows()))
         return m

@@ -77,7 +77,7 @@ class PeConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_widths(self.width_a, self.width_b)
-        least = sum_bits(self.terms, *self.ends)
+        least = self.sum_bits(self.terms, self.a_shape, self.b_shape)
         if self.width_acc < least:
             raise ValueError(
                 f"width_acc: {self.width_acc} bits cannot hold one step's sum; "
@@ -108,6 +108,17 @@ class PeConfig(Config):
     def ends_b(cls, shape: Shape, /) -> Ends:
         """Return the least and the greatest number that an element of B of a shape stands for."""
         return extremes(shape.width, shape.signed)
+
+    @classmethod
+    def sum_bits(cls, k: int, a: Shape, b: Shape) -> int:
+        """Return the least width in bits that holds every sum of `k` products exactly.
+
+        Parameters
+        ----------
+        a, b
+            Shapes of elements.
+        """
+        return sum_bits(k, cls.ends_a(a), cls.ends_b(b))
 
     @property
     def ends(self) -> tuple[Ends, Ends]:

@@ -15,10 +15,12 @@ from pe.bit_weight import (
     Opt2Config,
 )
 from pe.coded import Fp4Config, ShiftConfig, TernaryConfig, W4A16Config
+from pe.coded_float import Fp8Config, LMulPeConfig, MitchellConfig
 from pe.config import Config, choice, flag, integer, same_as
 from pe.element import Ends, PeConfig
 from pe.heap import DADDA, THREE_TWO
 from pe.mac import MacConfig
+from pe.switchable import SwitchablePeConfig
 from pe.ternary_look_up import TernaryLookUpConfig
 
 PES: dict[str, type[PeConfig]] = {
@@ -29,9 +31,13 @@ PES: dict[str, type[PeConfig]] = {
         Opt1Config,
         Opt2Config,
         MixConfig,
+        SwitchablePeConfig,
         TernaryConfig,
         ShiftConfig,
         Fp4Config,
+        Fp8Config,
+        MitchellConfig,
+        LMulPeConfig,
         W4A16Config,
     )
 }
@@ -81,6 +87,11 @@ class PeChoice(Config):
         a, b = Shape(self.width_a, self.signed_a), Shape(self.width_b, self.signed_b)
         return pe.ends_a(a), pe.ends_b(b)
 
+    def sum_bits(self, k: int) -> int:
+        """Return the least width in bits that holds every sum of `k` products exactly."""
+        a, b = Shape(self.width_a, self.signed_a), Shape(self.width_b, self.signed_b)
+        return self.pes[self.pe].sum_bits(k, a, b)
+
     @property
     def format_a(self) -> str:
         """Number format of elements of A, as golden models call it."""
@@ -89,7 +100,7 @@ class PeChoice(Config):
     @property
     def format_b(self) -> str:
         """Number format of elements of B."""
-        return self.pes[self.pe].format_b
+        return self.pe_config.format_b
 
     def check_options(self) -> None:
         """Refuse an option that the PE does not have.

@@ -1,26 +1,93 @@
 # amaranth: UnusedElaboratable=no
-"""A PE for W8A8 and for two W4A8 products, chosen from cycle to cycle.
+"""PEs for W8A8 and for two W4A8 products, chosen from cycle to cycle.
 
 The four Booth digits of an 8-bit weight are two pairs. Each pair has an accumulator of its own, and
 only the bit that the pairs share tells the modes apart: without it the upper pair is the recoding
 of the upper four bits by themselves. Where weights are wide, the sum is that of both halves, the
 upper one sixteen times, which is added once a result, outside the loop.
 
+`SwitchablePe` stands by itself, with a port for the mode. In an array the mode comes with each
+weight, as a bit of its code, and both sums are in one word (`SwitchablePeConfig`).
+
 Source: MixPE (arXiv 2411.16158) for precisions that change from layer to layer; the split of the
 Booth digits and of the accumulator is ours.
 """
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from pe.adders import SKLANSKY, add
-from pe.config import Config, integer
-from pe.element import extremes, sum_bits
+from pe.coded import CodedConfig, Row
+from pe.config import Config, integer, same_as
+from pe.element import PeConfig, extremes, sum_bits
 from pe.encoders import BoothDigit, booth_digits, booth_digits_above, multiple
 from pe.heap import BitHeap
+from pe.primitives import Placed, Primitive, Scope
 from pe.unit import Unit
 
 WIDTH_A, WIDTH_B, HALF = 8, 8, 4
+
+
+def half_bits(k: int, a: Shape) -> int:
+    """Return the least bits that hold every sum of `k` products with halves of weights."""
+    # Half of a wide weight may count one more than its four bits.
+    half = 1 << (HALF - 1)
+    return sum_bits(k, extremes(a.width, a.signed), (-half, half))
+
+
+class SwitchablePeConfig(CodedConfig):
+    """B is two weights of 4 bits, the first in the low bits, or one of 8 where bit 8 of it is set.
+
+    The running sum is ``low + (high << width_acc / 2)``, `low` and `high` being those of
+    `SwitchablePe`, two's complement both.
+    """
+
+    kind = "switchable"
+    allowed_widths = (range(2, 17), range(9, 10))
+    bit_weights = WIDTH_B // 2
+
+    width_b: int = same_as(PeConfig, "width_b", default=WIDTH_B + 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width_acc % 2:
+            raise ValueError(
+                f"width_acc: {self.width_acc} is not even, as pe={self.kind} needs: two sums"
+            )
+
+    @property
+    def format_b(self) -> str:  # type: ignore[override]
+        """Codes of two weights, and how far apart their sums are."""
+        return f"halves{self.width_acc // 2}"
+
+    @classmethod
+    def sum_bits(cls, k: int, a: Shape, _b: Shape, /) -> int:
+        return 2 * half_bits(k, a)
+
+    @property
+    def primitives(self) -> tuple[Placed, ...]:
+        return (
+            Placed(Primitive.ENCODE, Scope.TERM),
+            Placed(Primitive.MAP, Scope.DIGIT),
+            Placed(Primitive.SHIFT, Scope.DIGIT),
+            Placed(Primitive.HALF_REDUCE, Scope.STEP),
+            Placed(Primitive.ADD, Scope.STEP),
+        )
+
+    def rows(self, m: Module, a: Value, b: Value) -> list[Row]:
+        found = []
+        for half, digits in enumerate(_digits_of_halves(m, b[:WIDTH_B], b[-1])):
+            for i, digit in enumerate(digits):
+                value = multiple(m, f"multiple_{half}_{i}", digit, a, self.signed_a)
+                found.append(Row(value, digit.negative, half * self.width_acc // 2 + 2 * i))
+        return found
+
+
+def _digits_of_halves(m: Module, b: Value, wide: Value) -> list[list[BoothDigit]]:
+    """Return the Booth digits of the lower and of the upper half of a weight."""
+    overlap = Signal(name="overlap")
+    m.d.comb += overlap.eq(wide & b[HALF - 1])
+    return [booth_digits(b[:HALF], True), booth_digits_above(overlap, b[HALF:])]
 
 
 class SwitchableConfig(Config):
@@ -31,9 +98,7 @@ class SwitchableConfig(Config):
     @property
     def width_acc(self) -> int:
         """Bits of each accumulator."""
-        # Half of a wide weight may count one more than its four bits.
-        half = 1 << (HALF - 1)
-        return sum_bits(self.k_max, extremes(WIDTH_A, True), (-half, half))
+        return half_bits(self.k_max, Shape(WIDTH_A, True))
 
     @property
     def name(self) -> str:
@@ -103,13 +168,8 @@ class SwitchablePe(Unit):
             valid.eq(self.i_valid),
             self.o_valid.eq(valid),
         ]
-        overlap = Signal()
-        m.d.comb += overlap.eq(wide & b[HALF - 1])
-        halves = (
-            ("low", self.low, booth_digits(b[:HALF], True)),
-            ("high", self.high, booth_digits_above(overlap, b[HALF:])),
-        )
-        for name, output, digits in halves:
+        low, high = _digits_of_halves(m, b, wide)
+        for name, output, digits in (("low", self.low, low), ("high", self.high, high)):
             running = Signal(signed(self.config.width_acc), name=f"{name}_reg", reset_less=True)
             addend = Mux(clear, 0, running)
             m.d.sync += running.eq(self._sum(m, name, a, digits, addend))

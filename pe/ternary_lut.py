@@ -202,8 +202,8 @@ class TernaryColumn(Unit):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        value, negative = look_up(m, self.config, self.row, self.key)
-        m.d.comb += self.sum.eq(value + negative)
+        found = look_up(m, self.config, self.row, self.key)
+        m.d.comb += self.sum.eq(found.value + found.negative)
         return m
 
 

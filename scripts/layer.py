@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from golden.codes import numbers
+from golden.codes import HALF, numbers, split, sums_of_halves
 from golden.formats import decode, format_of
 from golden.mx import ELEMENTS
-from golden.schemes import group_quantized, quantized
+from golden.schemes import group_quantized, paired, product_scale, quantized
 from hw.catalog import DESIGNS, Design, Kind
 from hw.dequantizer import FLOAT_SCALE, MODES
 from hw.engine import EngineConfig
@@ -202,12 +202,16 @@ class Quantized(NamedTuple):
         Those that the operands stand for.
     bits_per_weight
         Of storage, scales and zero points included.
+    half_bits
+        Of each of two sums that an element of C holds, of neighbouring columns of weights; 0 where
+        it is one sum.
     """
 
     operands: tuple[npt.NDArray[np.int64], ...]
     factors: Reals
     weights: Reals
     bits_per_weight: float
+    half_bits: int = 0
 
 
 def quantize(layer: Layer, config: EngineConfig) -> Quantized:
@@ -232,10 +236,14 @@ def quantize(layer: Layer, config: EngineConfig) -> Quantized:
         bits += 0 if config.mode == FLOAT_SCALE else SCALE_BITS / k
         operands = (a.codes, g.codes, g.scales, g.zeros)
         return Quantized(operands, a.scales * g.factors, g.real, bits)
-    b = quantized(layer.weights, config.format_b, config.width_b, axis=0)
-    rounded = numbers(b.codes, config.format_b, config.width_b) * b.scales
-    bits = config.width_b + SCALE_BITS * b.scales.size / b.codes.size
-    return Quantized((a.codes, b.codes), a.scales * b.scales, rounded, bits)
+    _, half_bits = split(config.format_b)
+    form, width = (INTEGER, HALF) if half_bits else (config.format_b, config.width_b)
+    b = quantized(layer.weights, form, width, axis=0)
+    rounded = numbers(b.codes, form, width) * b.scales
+    bits = width + SCALE_BITS * b.scales.size / b.codes.size
+    factors = a.scales * b.scales * product_scale(form)
+    codes = paired(b.codes) if half_bits else b.codes
+    return Quantized((a.codes, codes), factors, rounded, bits, half_bits)
 
 
 def _check_operands(config: EngineConfig) -> None:
@@ -282,6 +290,9 @@ def run_layers(
         c: npt.NDArray[Any] = outcome.arrays[f"c{i}"]
         if isinstance(config, GroupedConfig) and config.mode == FLOAT_SCALE:
             c = decode(c, "fp32")
+        elif q.half_bits:
+            sums = np.stack(sums_of_halves(c, q.half_bits), axis=-1)
+            c = sums.reshape(len(c), -1)[:, : layer.weights.shape[1]]
         product = outcome.result["products"][i]
         rows.append(
             _row(
@@ -467,6 +478,8 @@ def run(args: argparse.Namespace) -> int:
         with step(f"running {len(layers)} layers on {selection.config.name}"):
             found = run_layers(layers, quantised, selection, args.seed)
         energy = _energy(selection.design, selection.config, args.energy)
+        if energy and quantised[0].half_bits:
+            energy /= 2
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
     for planes in args.planes:
         with step(f"running {len(layers)} layers in {planes} bit planes"):

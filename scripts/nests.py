@@ -32,9 +32,13 @@ in the Bit-weight Dimension of MACs*, HPCA 2025 (arXiv 2503.06342).
 | `opt1` | the running sum in carry-save form; carries are propagated once a result |
 | `opt2` | as OPT1; rows of equal bit weight are compressed, over K, before they are shifted |
 | `mix` | as fused, but B is recoded: 4-bit weights (MixPE, arXiv 2411.16158) |
+| `switchable` | W8A8 or two W4A8 products at once, as each weight says |
 | `ternary` | B is -1, 0 or 1: A is added, subtracted or left out |
 | `shift` | B is a signed power of two: A is shifted |
 | `fp4` | A and B are FP4 E2M1 numbers, sums exact |
+| `fp8` | A and B are FP8 E4M3 numbers, sums exact |
+| `mitchell` | the same, multiplied by adding exponents and mantissas as one integer |
+| `l_mul` | as mitchell, with an offset (L-Mul, arXiv 2410.00907) |
 | `w4a16` | A is FP16, B an integer of 4 bits, sums exact |
 | `ternary_look_up` | as ternary, several products at once, looked up (arXiv 2504.16266) |
 | `opt3` | a non-zero digit of B a cycle, the time depends on the operands; an encoder in each PE |
@@ -68,10 +72,14 @@ def page() -> str:
     parts = [_INTRO + "\n".join(rows) + "\n\n## Nests\n"]
     for design in engines:
         parts.append(f"### `{design.name}`: {design.summary}\n")
+        alike: dict[tuple[str | None, tuple[str, ...]], list[str]] = {}
         for name, settings in _pes(design):
             engine = _engine(design, settings)
-            parts.append(f"{name}; cycles: {engine.cycle_formula}.\n")
-            parts.append("\n".join(f"    {line}" for line in engine.nest.lines()) + "\n")
+            nest = tuple(engine.nest.lines())
+            alike.setdefault((engine.cycle_formula, nest), []).append(name)
+        for (cycles, lines), names in alike.items():
+            parts.append(f"{', '.join(names)}; cycles: {cycles}.\n")
+            parts.append("\n".join(f"    {line}" for line in lines) + "\n")
     return "\n".join(parts)
 
 

@@ -114,7 +114,7 @@ APPLIES_WITH: dict[str, dict[str, Any]] = {
 """Settings without which a parameter is refused."""
 NEEDED = {
     "ternary_look_up": {"lanes": 4, "rows": 4, "cols": 4},
-    "w4a16": {"width_acc": 62},
+    **{pe: {"width_acc": 62} for pe in ("w4a16", "fp8", "mitchell", "l_mul")},
 }
 """Settings without which a PE is refused; they are as they are."""
 
@@ -166,6 +166,9 @@ def test_derived_accumulator_width() -> None:
     assert EngineConfig(width_a=4, width_b=5, k_max=1).width_acc == 4 + 5 - 1 + 1
     assert EngineConfig(pe="ternary", k_max=100).width_acc == 8 + 7
     assert EngineConfig(pe="fp4", k_max=32).width_acc == 14
+    assert EngineConfig(pe="fp8", k_max=128).width_acc == 37 + 7
+    assert EngineConfig(pe="l_mul", k_max=128).width_acc == 34 + 7
+    assert EngineConfig(pe="switchable", k_max=128).width_acc == 2 * (12 + 7)
 
 
 def test_a_pe_chooses_widths_that_are_not_given() -> None:
@@ -182,6 +185,8 @@ def test_a_pe_chooses_widths_that_are_not_given() -> None:
         ({"pe": "shift", "width_b": 8}, "width_b: 8 is not in 2..5, as pe=shift allows"),
         ({"pe": "mac", "width_b": 1}, "width_b: 1 is not in 2..16, as pe=mac allows"),
         ({"pe": "fp4", "signed_a": False}, "signed_a: False is not true, all that pe=fp4 allows"),
+        ({"pe": "switchable", "width_acc": 51}, "width_acc: 51 is not in 56..63"),
+        ({"pe": "switchable", "width_acc": 57}, "width_acc: 57 is not even, as pe=switchable"),
         ({"pe": "mix", "encoder_at": "edge"}, "encoder_at: 'edge' is not 'pe', all that pe=mix"),
     ):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}"):

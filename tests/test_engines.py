@@ -22,7 +22,7 @@ from helpers import (
     random_products,
 )
 
-from golden.codes import numbers
+from golden.codes import numbers, products
 from hw.broadcast import BroadcastConfig
 from hw.catalog import DESIGNS, Design, Kind
 from hw.engine import EngineConfig, GemmEngine
@@ -73,7 +73,7 @@ SIZES = [
 ]
 PE_CASES = [
     *(
-        Case(3, 2, *operands, k_max=21, spare=3, pe=name, lanes=2)
+        Case(3, 2, *operands, k_max=21, spare=4, pe=name, lanes=2)
         for name, pe in BROADCAST_PES.items()
         for operands in [
             (7, 5, False, False)
@@ -131,13 +131,13 @@ def extreme_codes(form: str, width: int, signed: bool) -> list[int]:
     return [int(codes[values.argmin()]), int(codes[values.argmax()])]
 
 
-def corners(case: Case, m: int, n: int) -> list[Product]:
+def corners(case: Case, engine: GemmEngine, m: int, n: int) -> list[Product]:
     """All least and all greatest operands, as many as the accumulator must hold."""
-    pe = BROADCAST_PES[case.pe]
+    config = engine.config
     return [
         (np.full((m, case.k_max), a, np.int64), np.full((case.k_max, n), b, np.int64))
-        for a in extreme_codes(pe.format_a, case.width_a, case.signed_a)
-        for b in extreme_codes(pe.format_b, case.width_b, case.signed_b)
+        for a in extreme_codes(config.format_a, case.width_a, case.signed_a)
+        for b in extreme_codes(config.format_b, case.width_b, case.signed_b)
     ]
 
 
@@ -161,7 +161,7 @@ def products_of(case: Case, engine: GemmEngine) -> list[Product]:
         )
         for _ in range(4)
     ]
-    return random_products(rng, engine.config, shapes) + corners(case, m + 1, n + 1)
+    return random_products(rng, engine.config, shapes) + corners(case, engine, m + 1, n + 1)
 
 
 def same_results(outcomes: list[Outcome]) -> None:
@@ -202,11 +202,9 @@ def test_power_up_state_does_not_show(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "case"), PAIRS, ids=str)
 def test_extremes_reach_the_bound_of_the_accumulator(name: str, case: Case) -> None:
     """Or else the tests above do not say that it is wide enough."""
-    shape = engine_of(DESIGNS[name], case.config(DESIGNS[name])).config.pe_config.accumulator_shape
-    pe = BROADCAST_PES[case.pe]
-    sums = [
-        int((numbers(a, pe.format_a, case.width_a) @ numbers(b, pe.format_b, case.width_b)).flat[0])
-        for a, b in corners(case, 1, 1)
-    ]
+    engine = engine_of(DESIGNS[name], case.config(DESIGNS[name]))
+    config, shape = engine.config, engine.config.pe_config.accumulator_shape
+    forms = (config.format_a, config.format_b, case.width_a, case.width_b)
+    sums = [int(products(a, b.T, *forms).sum()) for a, b in corners(case, engine, 1, 1)]
     low, high = extremes(shape.width - 1 - case.spare, shape.signed)
     assert min(sums) < low or max(sums) > high

@@ -224,6 +224,15 @@ def test_steps(name: str, settings: dict[str, str | int]) -> None:
     assert proof.subject.count(", ") == int(settings.get("stages", 0)) + ("encoder_at" in settings)
 
 
+@pytest.mark.parametrize("pe", ["switchable", "fp8", "mitchell", "l_mul"])
+def test_steps_whose_products_are_all_tried(pe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    design = DESIGNS["systolic"]
+    (proof,) = prove(design, config_of(design, pe=pe))
+    assert proof.proved and "complete simulation" in proof.method
+    one_bit = r"(assign (?:sum = .*|\S+ = a\[7\] \^ b\[7\]));"
+    assert refuted(Edit("step", one_bit, r"\1 ^ (a == 21 & b == 77);"), monkeypatch, pe=pe)
+
+
 STEP_MUTANTS = [
     Edit("encode", r"= _1_ & _2_;", "= _1_ | _2_;"),
     Edit("products", r"(carry_9_3 = \S+) &", r"\1 |"),

@@ -2,6 +2,7 @@
 
 import re
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -179,3 +180,16 @@ def test_check_matrix_returns_int64_and_leaves_the_input() -> None:
     assert checked.dtype == np.int64
     checked[0, 0] = 1
     assert matrix[0, 0] == 200
+
+
+def test_products_of_logarithms() -> None:
+    """1.5 * 1.5 is 2, and with L-Mul's offset 2.25; sums count 2**-15."""
+    one, three_halves = 0x38, 0x3C
+    a = np.array([[three_halves, one, three_halves | 0x80 - 0x100]])
+    b = np.array([[three_halves], [one], [one]])
+    for form, found in (("mitchell", 2 + 1 - 1.5), ("l_mul", 2.25 + 1.125 - 1.625)):
+        product = partial(matmul, a, b, format_a=form, format_b=form, width_acc=40)
+        assert product().tolist() == [[found * 2**15]]
+        message = f"overflow: 'saturate' is not wrap, as format {form} needs"
+        with pytest.raises(ValueError, match=exactly(message)):
+            product(overflow="saturate")
