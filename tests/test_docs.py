@@ -20,16 +20,13 @@ def test_design_table() -> None:
 
 
 def test_every_engine_of_every_pe_is_in_the_table() -> None:
-    head, *rows = re.findall(r"^\| (?:`(\w+)`|engine) \|((?: [^|]+ \|){8,})$", README, re.MULTILINE)
-    pes = re.findall(r"`(\w+)`", head[1])
+    head, *rows = re.findall(r"^\| (?:`(\w+)`|PE) \|((?: [^|]+ \|){6})$", README, re.MULTILINE)
     engines = {d.name: d.config for d in DESIGNS.values() if d.kind is Kind.GEMM_ENGINE}
-    assert [name for name, _ in rows] == list(engines)
-    for name, cells in rows:
-        config = engines[name]
+    assert re.findall(r"`(\w+)`", head[1]) == list(engines)
+    for place, config in enumerate(engines.values()):
         assert issubclass(config, EngineConfig)
-        assert set(config.pes) <= set(pes)
-        shown = [pe for pe, cell in zip(pes, cells.split(" |"), strict=False) if "yes" in cell]
-        assert shown == list(config.pes)
+        shown = [pe for pe, cells in rows if cells.split(" |")[place].strip() == "yes"]
+        assert sorted(shown) == sorted(config.pes)
 
 
 def test_verilog_excerpt_is_what_is_emitted() -> None:

@@ -956,13 +956,6 @@ MUTANTS = [
         settings=(("pe", "mitchell"), ("width_a", 8), ("width_b", 8), ("width_acc", 41)),
     ),
     Mutant(
-        "l_mul: no offset",
-        "pe",
-        (Edit("step_l_mul", r"(assign total = .*) \+ .*;", r"\1;"),),
-        RESULTS,
-        settings=(("pe", "l_mul"), ("width_a", 8), ("width_b", 8), ("width_acc", 41)),
-    ),
-    Mutant(
         "switchable: halves of a weight never overlap",
         "pe",
         (Edit("step_switchable", r"assign overlap = .*;", "assign overlap = 0;"),),
