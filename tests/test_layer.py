@@ -243,3 +243,18 @@ def test_bad_input(capsys: Capture, files: Path, arguments: list[str], message: 
 def test_options_of_a_file(capsys: Capture, option: list[str]) -> None:
     line = refused(capsys, "layer", *option)
     assert line == f"rtloom: {option[0][2:]}: is for matrices of a file, and no FILE is given"
+
+
+def test_pes_of_two_weights_and_of_fp8(capsys: Capture, files: Path) -> None:
+    """Two columns side by side take half the time; an odd one stands alone."""
+    pes = ("mix", "switchable", "fp8", "mitchell", "l_mul")
+    chosen = [word for pe in pes for word in ("--pe", pe)]
+    rows = run_json(capsys, "layer", str(files / "weights.npz"), "--rows", "5", *chosen, *SMALL)
+    mix, switchable, fp8, *logarithms = rows
+    same = ("bits_per_weight", "weight_error", "output_error", "k", "n")
+    assert [switchable[key] for key in same] == [mix[key] for key in same]
+    # 9 columns are three tiles of 4, 5 pairs are two.
+    assert switchable["cycles"] < 0.7 * mix["cycles"]
+    # Roundings of both operands, and products by addition, which are off by 4 % or less.
+    assert fp8["output_error"] < 0.06
+    assert all(row["output_error"] < 0.09 for row in logarithms)
