@@ -18,6 +18,8 @@ ALIGNER = DESIGNS["activation_aligner"]
 PLACES = range(10, 15)
 """That may be asked for: elements of A have two bits more, and at most 16."""
 WEIGHT_BITS = 4
+ALIGNED_PE = "mix"
+"""Of the array."""
 
 Reals = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -52,7 +54,7 @@ class AlignedLayer(NamedTuple):
 
 def settings_of(places: int) -> list[str]:
     """Return the settings of an engine that takes activations of so many places."""
-    return ["pe=mix", f"width_a={places + 2}", f"width_b={WEIGHT_BITS}"]
+    return [f"pe={ALIGNED_PE}", f"width_a={places + 2}", f"width_b={WEIGHT_BITS}"]
 
 
 def aligned_layer(places: int, activations: Reals, weights: Reals) -> AlignedLayer:

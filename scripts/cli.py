@@ -427,6 +427,12 @@ def _layer(parser: argparse.ArgumentParser) -> None:
         "may be repeated",
     )
     parser.add_argument(
+        "--layout",
+        metavar="SCALES",
+        help="of bit planes: column, a scale for each k, or block, one for 16 columns and 4 k "
+        "(default column)",
+    )
+    parser.add_argument(
         "--aligned",
         metavar="PLACES",
         type=int,
@@ -447,7 +453,8 @@ def _layer(parser: argparse.ArgumentParser) -> None:
         "--pe",
         metavar="NAME",
         action="append",
-        help="a processing element; may be repeated (default mac mix ternary shift fp4)",
+        help="a processing element; may be repeated (default mac mix ternary shift fp4, those of "
+        "them that the engine has, or else all that it has)",
     )
     parser.add_argument(
         "--design", metavar="ENGINE", default="systolic", help="a GEMM engine (default systolic)"

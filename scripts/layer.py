@@ -16,13 +16,15 @@ from golden.codes import HALF, numbers, split, sums_of_halves
 from golden.formats import decode, format_of
 from golden.mx import ELEMENTS
 from golden.schemes import group_quantized, paired, product_scale, quantized
-from hw.catalog import DESIGNS, Design, Kind
+from hw.catalog import Design, Kind
 from hw.dequantizer import FLOAT_SCALE, MODES
 from hw.engine import EngineConfig
 from hw.grouped import GroupedConfig
+from hw.lut_engine import COLUMN, LAYOUTS
 from pe.config import Config
 from pe.element import INTEGER
 from scripts.aligned_layer import (
+    ALIGNED_PE,
     ALIGNER,
     PLACES,
     WEIGHT_BITS,
@@ -44,6 +46,7 @@ from scripts.status import Status
 from sim.simulate import run_products
 
 DEFAULT_PES = ("mac", "mix", "ternary", "shift", "fp4")
+"""Those of them that an engine has, or else all that it has."""
 GROUPED = "systolic_grouped"
 """Array of weights in groups."""
 GROUPS = range(32, 257)
@@ -308,8 +311,10 @@ def run_layers(
     return rows
 
 
-def run_in_planes(layers: Sequence[Layer], planes: int, seed: int) -> list[Row]:
+def run_in_planes(layers: Sequence[Layer], planes: int, layout: str, seed: int) -> list[Row]:
     """Run layers in binary codes on the look-up engine, and return what was found.
+
+    `layout` says where scales stand, one of `hw.lut_engine.LAYOUTS`.
 
     Raises
     ------
@@ -318,14 +323,13 @@ def run_in_planes(layers: Sequence[Layer], planes: int, seed: int) -> list[Row]:
     """
     rows = []
     for layer in layers:
-        found = _named(layer, partial(look_up_layer, planes))
+        found = _named(layer, partial(look_up_layer, planes, layout))
         product, cycles = run_look_up(found, workdir_of(found.config), seed)
         bits, weights = found.bits_per_weight, found.real_weights
         output = product * found.factors
         mu = found.config.mu
-        rows.append(
-            _row(layer, "look-up", cycles, bits, weights, output, planes=planes, multiple=mu)
-        )
+        name = "look-up" if layout == COLUMN else f"look-up {layout}"
+        rows.append(_row(layer, name, cycles, bits, weights, output, planes=planes, multiple=mu))
     return rows
 
 
@@ -420,22 +424,18 @@ def _relative(found: Reals, exact: Reals) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Run layers on arrays of several PEs, and in groups."""
-    pes = args.pe or list(DEFAULT_PES)
+    chosen = select(args.design, [])
+    if not isinstance(chosen.config, EngineConfig) or chosen.design.kind is not Kind.GEMM_ENGINE:
+        raise ValueError(f"design: {args.design!r} is not a GEMM engine")
     if not args.group and any(setting.startswith("pe=") for setting in args.settings):
         raise ValueError("pe: is chosen with --pe, which may be repeated, and not with -s")
-    if select(args.design, []).design.kind is not Kind.GEMM_ENGINE:
-        raise ValueError(f"design: {args.design!r} is not a GEMM engine")
-    engines = [
-        name
-        for name, design in DESIGNS.items()
-        if design.kind is Kind.GEMM_ENGINE
-        and issubclass(design.config, EngineConfig)
-        and set(DEFAULT_PES) <= set(design.config.pes)
-    ]
-    if select(args.design, []).design.name not in engines:
-        raise ValueError(
-            f"design: {args.design!r} has no PEs of narrow weights; one of {', '.join(engines)}"
-        )
+    there = chosen.config.pes
+    pes = args.pe or [pe for pe in DEFAULT_PES if pe in there] or list(there)
+    for places in args.aligned:
+        if ALIGNED_PE not in there:
+            raise ValueError(
+                f"aligned: {places} needs pe={ALIGNED_PE}, which {args.design!r} does not have"
+            )
     selections = [select(args.design, [*args.settings, f"pe={pe}"]) for pe in pes]
     mode = FLOAT_SCALE if args.mode is None else args.mode
     if mode not in MODES:
@@ -447,6 +447,11 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"group: {group} is not in {GROUPS[0]}..{GROUPS[-1]}")
         grouping = [f"group={group}", f"mode={mode}"]
         selections.append(select(GROUPED, [*args.settings, *grouping]))
+    layout = COLUMN if args.layout is None else args.layout
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout: {layout!r} is not one of {', '.join(LAYOUTS)}")
+    if args.layout is not None and not args.planes:
+        raise ValueError(f"layout: {layout!r} is for bit planes, and --planes is not given")
     for planes in args.planes:
         if planes not in PLANES:
             raise ValueError(f"planes: {planes} is not in {PLANES[0]}..{PLANES[-1]}")
@@ -483,8 +488,11 @@ def run(args: argparse.Namespace) -> int:
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
     for planes in args.planes:
         with step(f"running {len(layers)} layers in {planes} bit planes"):
-            found = run_in_planes(layers, planes, args.seed)
-        energy = _look_up_energy(planes, max(layer.weights.shape[0] for layer in layers), args)
+            found = run_in_planes(layers, planes, layout, args.seed)
+        most = max(layer.weights.shape[0] for layer in layers)
+        # That of the engine is of a bit.
+        bit = _energy(DESIGN, engine_config(planes, most, layout), args.energy)
+        energy = bit and bit * planes
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
     for form, in_blocks in zip(args.mx, blocks, strict=True):
         with step(f"running {len(layers)} layers in blocks of {form}"):
@@ -526,12 +534,6 @@ def _energy(design: Design, config: Config, period: float | None) -> float | Non
         return None
     measured = measure(design, config, find_library(None), Options(periods_ns=(period,)))
     return measured.records[0].energy_pj_per_op
-
-
-def _look_up_energy(planes: int, k: int, args: argparse.Namespace) -> float | None:
-    """Return picojoules a MAC of weights of some bits; the engine's are those of one bit."""
-    bit = _energy(DESIGN, engine_config(planes, k), args.energy)
-    return bit and bit * planes
 
 
 def _text(key: str, value: Any) -> str:

@@ -10,14 +10,18 @@ import numpy.typing as npt
 from golden.lut import Fitted, product, quantize
 from golden.schemes import quantized
 from hw.catalog import DESIGNS
-from hw.lut_engine import COLUMN, LutEngine, LutEngineConfig
+from hw.engine import ceil_div
+from hw.lut_engine import BLOCK, COLUMN, LutEngine, LutEngineConfig
+from pe.lut_pe import code_width
 from sim.lut import program, results
 from sim.results import SimulationError
 from sim.simulate import run_operands
 
 DESIGN = DESIGNS["lut_engine"]
-SETTINGS: dict[str, Any] = {"layout": COLUMN, "rows": 32, "terms": 2, "width_exponent": 3}
-"""Scales of each bit plane and k, sums of two powers of two: they cost no shift in the PEs."""
+SHARED: dict[str, Any] = {"rows": 32, "terms": 2, "width_exponent": 3}
+"""Settings of either layout: scales are sums of two powers of two."""
+ROWS_PER_SCALE = {COLUMN: 1, BLOCK: 16}
+"""Settings, by the layout: in ``"column"`` a scale is that of all rows."""
 
 
 class LookUpLayer(NamedTuple):
@@ -49,20 +53,33 @@ class LookUpLayer(NamedTuple):
 
     @property
     def bits_per_weight(self) -> float:
-        """Of storage: a bit a plane, and a scale for all rows of a k."""
-        planes, n, _ = self.weights.planes.bits.shape
-        return float(planes * (1 + self.config.terms * (self.config.width_exponent + 2) / n))
+        """Of storage: a bit a plane, and for each group of weights a scale a plane."""
+        config, (planes, n, k) = self.config, self.weights.planes.bits.shape
+        rows, columns = group_of(config, n)
+        scale = config.terms * code_width(config.width_exponent)
+        return float(planes * (1 + scale * ceil_div(n, rows) * ceil_div(k, columns) / (n * k)))
 
 
-def engine_config(planes: int, k: int) -> LutEngineConfig:
+def engine_config(planes: int, k: int, layout: str) -> LutEngineConfig:
     """Config of an engine for weights of so many bits, and K up to `k`."""
-    return LutEngineConfig(**SETTINGS, planes=planes, k_max=k)
+    rows = ROWS_PER_SCALE[layout]
+    return LutEngineConfig(**SHARED, layout=layout, rows_per_scale=rows, planes=planes, k_max=k)
+
+
+def group_of(config: LutEngineConfig, n: int) -> tuple[int, int]:
+    """Return the rows and the columns, of weights with `n` rows, that have a scale."""
+    return (n, 1) if config.layout == COLUMN else (config.rows_per_scale, config.mu)
 
 
 def look_up_layer(
-    planes: int, activations: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
+    planes: int,
+    layout: str,
+    activations: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64],
 ) -> LookUpLayer:
     """Quantise activations [m, k] and weights [k, n], the latter to a sum of bit planes.
+
+    `layout` is one of `hw.lut_engine.LAYOUTS`.
 
     Raises
     ------
@@ -70,13 +87,14 @@ def look_up_layer(
         When a matrix is empty, or holds NaN or infinity.
     """
     k, n = weights.shape
-    config = engine_config(planes, k)
+    config = engine_config(planes, k, layout)
+    rows, columns = group_of(config, n)
     a = quantized(activations, "integer", config.width_a, axis=1)
     fitted = quantize(
         weights.T,
         planes,
-        rows=n,
-        columns=1,
+        rows=rows,
+        columns=columns,
         width_exponent=config.width_exponent,
         terms=config.terms,
     )

@@ -100,6 +100,20 @@ def test_files(capsys: Capture, files: Path) -> None:
     assert 0.02 < first["weight_error"] < 0.2
 
 
+def test_bit_slices(capsys: Capture, files: Path) -> None:
+    """All PEs of an engine that has none of the default ones; they differ in cycles alone."""
+    argv = ["layer", str(files / "weights.npz"), "--rows", "5", "-s", "width_b=4"]
+    (plain,) = run_json(capsys, *argv, "--pe", "mix", *SMALL)
+    rows = run_json(capsys, *argv, "--design", "bit_slice", "-s", "rows=3")
+    assert [row["pe"] for row in rows] == ["opt3", "opt4c", "opt4e", "laconic"]
+    for row in rows:
+        for name in ("bits_per_weight", "weight_error", "output_error"):
+            assert row[name] == plain[name]
+    # Of four bits at most two digits are not zero, in tiles of three rows; opt4e takes four k.
+    assert 9 * 20 * 2 < rows[0]["cycles"] < 9 * 20 * 2 * 2 + 50
+    assert rows[2]["cycles"] < rows[0]["cycles"]
+
+
 @pytest.mark.parametrize("kind", ["BF16", "F8_E4M3", "F8_E5M2", "F32", "I8", "BOOL", "F4"])
 def test_types_that_numpy_has_not(tmp_path: Path, kind: str) -> None:
     """1, -2, 0.5 and 3 in the types of a file."""
@@ -170,6 +184,22 @@ def test_planes(capsys: Capture, files: Path) -> None:
     assert [row["cycles"] for row in (coarse, fine)] == [5 * planes * 5 + 4 for planes in (2, 3)]
 
 
+@pytest.mark.parametrize("n", [9, 40])
+def test_planes_in_blocks(capsys: Capture, tmp_path: Path, n: int) -> None:
+    """A scale for 16 columns and 4 k: of 18 k and n columns, at the edges for fewer."""
+    weights = np.random.default_rng(SEED).normal(size=(18, n))
+    np.savez(tmp_path / "w.npz", w=weights)
+    argv = ["layer", str(tmp_path / "w.npz"), "--pe", "mix", "--rows", "3", *SMALL]
+    _, column = run_json(capsys, *argv, "--planes", "2", "--layout", "column")
+    _, block = run_json(capsys, *argv, "--planes", "2", "--layout", "block")
+    assert (column["pe"], block["pe"]) == ("look-up", "look-up block")
+    assert block["bit_exact"] and block["padded_k"] == 20
+    groups = -(-n // 16) * 5
+    assert block["bits_per_weight"] == pytest.approx(2 * (1 + 10 * groups / (18 * n)))
+    assert column["cycles"] == block["cycles"] == 3 * 2 * 5 * -(-n // 32) + 4
+    assert 0 < block["weight_error"] < 0.5
+
+
 def test_mx(capsys: Capture, files: Path) -> None:
     """Microscaling blocks: 20 k fill one of 32."""
     argv = ["layer", str(files / "weights.npz"), "--pe", "mix", "--rows", "5", *SMALL]
@@ -207,9 +237,10 @@ def test_energy(capsys: Capture, files: Path, monkeypatch: pytest.MonkeyPatch) -
         (["weights.safetensors", "--matrix", "gone"], "gone: matrix[0, 0]: nan is not finite"),
         (["weights.npz", "--pe", "opt9"], "pe: 'opt9' is not one of mac"),
         (["weights.npz", "--design", "mac"], "design: 'mac' is not a GEMM engine"),
+        (["weights.npz", "--design", "bit_slice", "--pe", "mac"], "pe: 'mac' is not one of opt3"),
         (
-            ["weights.npz", "--design", "bit_slice"],
-            "design: 'bit_slice' has no PEs of narrow weights; one of systolic, systolic_ws, ",
+            ["weights.npz", "--design", "bit_slice", "--aligned", "12"],
+            "aligned: 12 needs pe=mix, which 'bit_slice' does not have",
         ),
         (["weights.npz", "--matrix", "up", "-s", "k_max=4"], "up: k: 20 is not in 1..4"),
         (
@@ -231,6 +262,8 @@ def test_energy(capsys: Capture, files: Path, monkeypatch: pytest.MonkeyPatch) -
         (["weights.npz", "--group", "31"], "group: 31 is not in 32..256"),
         ([*PLAIN[:3], "--mode", "float"], "mode: 'float' is for weights in groups, and --group is"),
         (["weights.npz", "--group", "32", "--mode", "fp8"], "mode: 'fp8' is not one of"),
+        ([*PLAIN[:3], "--layout", "block"], "layout: 'block' is for bit planes, and --planes is"),
+        ([*PLAIN[:3], "--planes", "2", "--layout", "row"], "layout: 'row' is not one of column"),
     ],
 )
 def test_bad_input(capsys: Capture, files: Path, arguments: list[str], message: str) -> None:
