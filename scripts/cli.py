@@ -450,6 +450,16 @@ def _layer(parser: argparse.ArgumentParser) -> None:
         "mx_accumulator; may be repeated",
     )
     parser.add_argument(
+        "--unit",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="one stand-alone PE: serial_pe (W4A8), term_serial_pe (INT8 activations, weights in "
+        "e4m3, or in the format after a colon; energy is that of a term, times the mean terms of a "
+        "weight), float_w4a16_pe, switchable_pe (W4A8, two columns at once) or "
+        "switchable_pe:wide (W8A8); may be repeated",
+    )
+    parser.add_argument(
         "--pe",
         metavar="NAME",
         action="append",

@@ -43,6 +43,7 @@ from scripts.progress import step
 from scripts.settings import Selection, select
 from scripts.simulate import check_product, workdir_of
 from scripts.status import Status
+from scripts.unit_layer import Unit, UnitLayer, run_unit, unit_layer, unit_of
 from sim.simulate import run_products
 
 DEFAULT_PES = ("mac", "mix", "ternary", "shift", "fp4")
@@ -377,6 +378,28 @@ def run_with_aligners(
     return rows
 
 
+def run_on_unit(
+    layers: Sequence[Layer], found: Sequence[UnitLayer], unit: Unit, config: Config, seed: int
+) -> list[Row]:
+    """Run layers on one stand-alone unit, and return what was found.
+
+    Raises
+    ------
+    ValueError
+        When a float sum is beyond the largest number; the layer is named.
+    """
+    room = max(layer.sets for layer in found)
+    rows = []
+    for layer, taken in zip(layers, found, strict=True):
+        try:
+            output, cycles = run_unit(unit, config, taken, room, workdir_of(config), seed)
+        except ValueError as error:
+            raise ValueError(f"{layer.name}: {error}") from error
+        bits = taken.width + SCALE_BITS / len(taken.weights)
+        rows.append(_row(layer, unit.label, cycles, bits, taken.real_weights, output))
+    return rows
+
+
 def _row(
     layer: Layer,
     pe: str,
@@ -461,6 +484,7 @@ def run(args: argparse.Namespace) -> int:
     for places in args.aligned:
         if places not in PLACES:
             raise ValueError(f"aligned: {places} is not in {PLACES[0]}..{PLACES[-1]}")
+    units = [unit_of(text) for text in args.unit]
     if args.file is None:
         for option in ("matrix", "transpose"):
             if getattr(args, option):
@@ -469,6 +493,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         layers = file_layers(args.file, args.matrix, args.transpose, args.rows, args.seed)
     blocks = [[_named(layer, partial(mx_layer, form)) for layer in layers] for form in args.mx]
+    most_k = max(layer.weights.shape[0] for layer in layers)
+    taken = [[_named(layer, partial(unit_layer, unit)) for layer in layers] for unit in units]
+    unit_configs = [unit.config(most_k) for unit in units]
     integers = [
         select(args.design, [*args.settings, *settings_of(places)]) for places in args.aligned
     ]
@@ -489,9 +516,8 @@ def run(args: argparse.Namespace) -> int:
     for planes in args.planes:
         with step(f"running {len(layers)} layers in {planes} bit planes"):
             found = run_in_planes(layers, planes, layout, args.seed)
-        most = max(layer.weights.shape[0] for layer in layers)
         # That of the engine is of a bit.
-        bit = _energy(DESIGN, engine_config(planes, most, layout), args.energy)
+        bit = _energy(DESIGN, engine_config(planes, most_k, layout), args.energy)
         energy = bit and bit * planes
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
     for form, in_blocks in zip(args.mx, blocks, strict=True):
@@ -508,6 +534,14 @@ def run(args: argparse.Namespace) -> int:
             # An aligned activation goes to all columns.
             energy += each / selection.design.component(selection.config).tile_n
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
+    for unit, config, on_unit in zip(units, unit_configs, taken, strict=True):
+        with step(f"running {len(layers)} layers on one {unit.label}"):
+            found = run_on_unit(layers, on_unit, unit, config, args.seed)
+        each = _energy(unit.design, config, args.energy)
+        for row, layer in zip(found, on_unit, strict=True):
+            # What is measured is that of a set of operands.
+            energy = each and each * layer.sets / (row["m"] * row["k"] * row["n"])
+            rows.append(row | {"energy_pj_per_mac": energy})
     if args.json:
         print_json(rows)
         return Status.OK

@@ -15,7 +15,9 @@ from hw.catalog import DESIGNS
 from hw.engine import EngineConfig
 from scripts.aligned_layer import aligned_layer, run_aligned
 from scripts.cli import main
-from scripts.layer import file_layers
+from scripts.layer import Layer, file_layers, run_on_unit
+from scripts.unit_layer import run_unit, unit_layer, unit_of
+from sim.results import SimulationError
 
 SMALL = ["-s", "rows=3", "-s", "cols=4"]
 PLAIN = ["weights.npz", "--pe", "mac", "-s"]
@@ -211,6 +213,95 @@ def test_mx(capsys: Capture, files: Path) -> None:
     assert fine["cycles"] == 5 * 9 + 2
 
 
+@pytest.mark.parametrize(
+    ("unit", "label", "same", "cycles"),
+    [
+        ("serial_pe", "serial_pe", "mix", 4 * 899 + 6),
+        ("term_serial_pe", "term_serial_pe e4m3", None, None),
+        ("term_serial_pe:e5m2", "term_serial_pe e5m2", None, None),
+        ("term_serial_pe:pot5x2", "term_serial_pe pot5x2", None, None),
+        ("term_serial_pe:pot5", "term_serial_pe pot5", "shift", None),
+        ("term_serial_pe:int4", "term_serial_pe int4", "mix", None),
+        ("term_serial_pe:int8", "term_serial_pe int8", "mac", None),
+        ("float_w4a16_pe", "float_w4a16_pe", None, 900 + 4),
+        # Nine columns are five pairs.
+        ("switchable_pe", "switchable_pe", "mix", 5 * 20 * 5 + 2),
+        ("switchable_pe:wide", "switchable_pe wide", "mac", 900 + 2),
+    ],
+)
+def test_units(
+    capsys: Capture, files: Path, unit: str, label: str, same: str | None, cycles: int | None
+) -> None:
+    """5 x 20 x 9 products on one PE; the errors are those of the same numbers in an array."""
+    argv = ["layer", str(files / "weights.npz"), "--rows", "5", *SMALL]
+    array, row = run_json(capsys, *argv, "--pe", same or "w4a16", "--unit", unit)
+    assert row["pe"] == label and row["bit_exact"]
+    if same:
+        for name in ("bits_per_weight", "weight_error", "output_error"):
+            assert row[name] == pytest.approx(array[name])
+    else:
+        assert 0 < row["weight_error"] < 0.13
+        # Weights of more than 4 bits are finer, and sums of FP16 are rounded.
+        assert row["output_error"] != array["output_error"]
+        assert row["output_error"] < 1.01 * array["output_error"]
+    if cycles:
+        assert row["cycles"] == cycles
+    else:
+        most = {"e4m3": 3, "int8": 4}.get(label.split()[1], 2)
+        assert 900 + 2 <= row["cycles"] <= most * 900 + 2
+
+
+def test_cycles_of_terms(tmp_path: Path) -> None:
+    """A term a cycle, one for a weight of zero; sums begin where elements of C do."""
+    unit = unit_of("term_serial_pe:int4")
+    weights = np.array([[7, 0], [-3, 0], [1, 4], [0, 7]])
+    layer = unit_layer(unit, np.array([[127, 1, -5, 3], [-127, 2, 8, 9]]), weights)
+    assert np.array_equal(layer.real_weights, weights)
+    assert layer.sets == 2 * (2 + 2 + 1 + 1 + 1 + 1 + 1 + 2)
+    found, cycles = run_unit(unit, unit.config(4), layer, layer.sets, tmp_path, SEED)
+    assert cycles == layer.sets + 2
+    assert np.array_equal(found, layer.activations @ weights)
+    wrong = layer._replace(numbers=layer.numbers + 1)
+    with pytest.raises(SimulationError, match="sums are not those of the dense product"):
+        run_unit(unit, unit.config(4), wrong, layer.sets, tmp_path, SEED)
+
+
+def test_large_sums_of_floats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are halved until their sums are finite, and where they are not, that is told."""
+    unit = unit_of("float_w4a16_pe")
+    rng = np.random.default_rng(SEED)
+    activations = rng.normal(size=(5, 20)) * np.array([[0, 1, 1e3, 6e4, 1e9]]).T
+    weights = rng.normal(size=(20, 9))
+    layer = unit_layer(unit, activations, weights)
+    output, _ = run_unit(unit, unit.config(20), layer, layer.sets, tmp_path, SEED)
+    exact = activations @ layer.real_weights
+    error = np.linalg.norm(output - exact, axis=1)
+    assert np.all(error <= 4e-3 * np.linalg.norm(exact, axis=1))
+    monkeypatch.setattr("scripts.unit_layer.LARGEST_SUM", 2.0**60)
+    large = Layer("large", np.full((2, 20), 6e4), np.ones((20, 9)))
+    found = [unit_layer(unit, large.activations, large.weights)]
+    message = "^large: unit: a sum of float_w4a16_pe is beyond the largest FP16 number, 65504$"
+    with pytest.raises(ValueError, match=message):
+        run_on_unit([large], found, unit, unit.config(20), SEED)
+
+
+def test_sets_of_a_unit(capsys: Capture, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.unit_layer.MOST_SETS", 899)
+    argv = ["layer", str(files / "weights.npz"), "--pe", "mix", "--rows", "5"]
+    line = refused(capsys, *argv, "--unit", "serial_pe")
+    assert line == (
+        "rtloom: up: unit: serial_pe takes 900 sets of operands for this product, which is not in "
+        "1..899"
+    )
+
+
+def test_k_of_terms(capsys: Capture, tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", w=np.ones((4097, 1)))
+    argv = ["layer", str(tmp_path / "w.npz"), "--pe", "mix", "--rows", "1"]
+    line = refused(capsys, *argv, "--unit", "term_serial_pe")
+    assert line == "rtloom: k_max: 4097 is not in 1..4096"
+
+
 def test_energy(capsys: Capture, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured is that of a MAC; a weight of three bits takes three of one bit."""
     record = SimpleNamespace(energy_pj_per_op=0.5)
@@ -219,6 +310,21 @@ def test_energy(capsys: Capture, files: Path, monkeypatch: pytest.MonkeyPatch) -
     argv = ["layer", str(files / "weights.npz"), "--pe", "mix", "--rows", "5", *SMALL]
     rows = run_json(capsys, *argv, "--planes", "3", "--mx", "e2m1", "--energy", "1.6")
     assert [row["energy_pj_per_mac"] for row in rows] == [0.5, 1.5, 0.5]
+
+
+def test_energy_of_units(capsys: Capture, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a set of operands: a product, two of which one is idle at the edge, or a term."""
+    record = SimpleNamespace(energy_pj_per_op=0.5)
+    monkeypatch.setattr("scripts.layer.measure", lambda *_: SimpleNamespace(records=[record]))
+    monkeypatch.setattr("scripts.layer.find_library", lambda _: None)
+    argv = ["layer", str(files / "weights.npz"), "--pe", "mix", "--rows", "5", *SMALL]
+    units = ["serial_pe", "switchable_pe", "switchable_pe:wide", "term_serial_pe:int8"]
+    argv += [text for unit in units for text in ("--unit", unit)]
+    _, *rows = run_json(capsys, *argv, "--energy", "1.6")
+    terms = (rows[3]["cycles"] - 2) / 900
+    found = [row["energy_pj_per_mac"] for row in rows]
+    assert found == pytest.approx([0.5, 0.5 * 5 / 9, 0.5, 0.5 * terms])
+    assert 1 < terms < 4
 
 
 @pytest.mark.parametrize(
@@ -262,6 +368,23 @@ def test_energy(capsys: Capture, files: Path, monkeypatch: pytest.MonkeyPatch) -
         (["weights.npz", "--group", "31"], "group: 31 is not in 32..256"),
         ([*PLAIN[:3], "--mode", "float"], "mode: 'float' is for weights in groups, and --group is"),
         (["weights.npz", "--group", "32", "--mode", "fp8"], "mode: 'fp8' is not one of"),
+        (
+            [*PLAIN[:3], "--unit", "exact_pe"],
+            "unit: 'exact_pe' is not one of switchable_pe, serial_pe, term_serial_pe, float_w",
+        ),
+        (
+            [*PLAIN[:3], "--unit", "term_serial_pe:fp9"],
+            "unit: 'fp9' after term_serial_pe: is not one of e4m3, e5m2, e3m2",
+        ),
+        ([*PLAIN[:3], "--unit", "term_serial_pe:"], "unit: '' after term_serial_pe: is not one"),
+        (
+            [*PLAIN[:3], "--unit", "serial_pe:int8"],
+            "unit: 'serial_pe:int8' is not serial_pe, which takes nothing after a colon",
+        ),
+        (
+            [*PLAIN[:3], "--unit", "switchable_pe:narrow"],
+            "unit: 'narrow' after switchable_pe: is not one of wide",
+        ),
         ([*PLAIN[:3], "--layout", "block"], "layout: 'block' is for bit planes, and --planes is"),
         ([*PLAIN[:3], "--planes", "2", "--layout", "row"], "layout: 'row' is not one of column"),
     ],
