@@ -95,8 +95,8 @@ def network_layers() -> list[Layer]:
 
 def file_layers(
     path: Path, names: Sequence[str], transpose: bool, rows: int, seed: int
-) -> list[Layer]:
-    """Return the matrices of a file, each with random normal activations.
+) -> tuple[list[Layer], list[str]]:
+    """Return the matrices of a file, each with random normal activations, and what else it has.
 
     Parameters
     ----------
@@ -115,24 +115,32 @@ def file_layers(
         When the file cannot be read, or has no such matrix.
     """
     rng = np.random.default_rng(seed)
+    arrays = _read(path, names)
     found = []
-    for name, array in _arrays(path, names):
+    for name, array in _matrices(path, arrays, names):
         weights = array.T if transpose else array
         found.append(Layer(name, rng.normal(size=(rows, weights.shape[0])), weights))
+    taken = {layer.name for layer in found}
+    others = [
+        f"{name}, {list(array.shape)} of {array.dtype}"
+        for name, array in arrays.items()
+        if name not in taken
+    ]
     if not found:
-        raise ValueError(f"file: {path} has no two-dimensional matrix of floats, {_held(path)}")
-    return found
+        held = f"only {_some(others)}" if others else "it is empty"
+        raise ValueError(f"file: {path} has no two-dimensional matrix of floats, {held}")
+    return found, [] if names else others
 
 
-def _held(path: Path) -> str:
-    """Say what a file has instead."""
-    kinds = [f"{name}, {list(x.shape)} of {x.dtype}" for name, x in _read(path, ()).items()]
-    more = f" and {len(kinds) - 3} more" if len(kinds) > 3 else ""
-    return f"only {', '.join(kinds[:3])}{more}" if kinds else "it is empty"
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
+    return "; ".join(texts[:3]) + more
 
 
-def _arrays(path: Path, names: Sequence[str]) -> Iterator[tuple[str, Reals]]:
-    arrays = _read(path, names)
+def _matrices(
+    path: Path, arrays: dict[str, npt.NDArray[Any]], names: Sequence[str]
+) -> Iterator[tuple[str, Reals]]:
+    """Yield the matrices of a file that are named, or all of them."""
     for name in names:
         if name not in arrays:
             raise ValueError(f"matrix: {name!r} is not in {path}: {', '.join(arrays)}")
@@ -489,9 +497,9 @@ def run(args: argparse.Namespace) -> int:
         for option in ("matrix", "transpose"):
             if getattr(args, option):
                 raise ValueError(f"{option}: is for matrices of a file, and no FILE is given")
-        layers = network_layers()
+        layers, others = network_layers(), list[str]()
     else:
-        layers = file_layers(args.file, args.matrix, args.transpose, args.rows, args.seed)
+        layers, others = file_layers(args.file, args.matrix, args.transpose, args.rows, args.seed)
     blocks = [[_named(layer, partial(mx_layer, form)) for layer in layers] for form in args.mx]
     most_k = max(layer.weights.shape[0] for layer in layers)
     taken = [[_named(layer, partial(unit_layer, unit)) for layer in layers] for unit in units]
@@ -553,6 +561,8 @@ def run(args: argparse.Namespace) -> int:
     shown = [{key: x for key, x in row.items() if key not in hidden} for row in rows]
     cells = [[_text(key, value) for key, value in row.items()] for row in shown]
     print_table([key.replace("_", " ") for key in shown[0]], cells)
+    if others:
+        print(f"left out, as they are no two-dimensional floats: {_some(others)}")
     for row in rows:
         if row["multiple_of"] and row["padded_k"] != row["k"]:
             print(

@@ -91,6 +91,12 @@ def test_demo_network(capsys: Capture) -> None:
     assert [row["bits_per_weight"] for row in rows[2:4]] == [2 + 32 / 320, 8 + 32 / 64]
 
 
+def test_what_is_left_out_is_told(capsys: Capture, files: Path) -> None:
+    assert main(["layer", str(files / "weights.npz"), "--pe", "mac", "--rows", "2", *SMALL]) == 0
+    out = capsys.readouterr().out
+    assert "left out, as they are no two-dimensional floats: bias, [9] of float32; index, " in out
+
+
 def test_files(capsys: Capture, files: Path) -> None:
     (first,) = run_json(capsys, "layer", str(files / "weights.npz"), "--pe", "mix", *SMALL)
     assert [first[size] for size in "mkn"] == [64, 20, 9]
@@ -134,7 +140,7 @@ def test_types_that_numpy_has_not(tmp_path: Path, kind: str) -> None:
         with pytest.raises(ValueError, match=message):
             file_layers(path, [], False, 1, SEED)
         return
-    (layer,) = file_layers(path, [], False, 1, SEED)
+    (layer,), _ = file_layers(path, [], False, 1, SEED)
     assert layer.weights.dtype == np.float64 and np.array_equal(layer.weights, values)
 
 
@@ -170,6 +176,7 @@ def test_groups_are_narrower_scales(capsys: Capture, tmp_path: Path) -> None:
     assert [row["padded_k"] for row in rows] == [None, 100, 128]
     assert main([*argv, "--rows", "4", *SMALL]) == 0
     out = capsys.readouterr().out
+    assert "left out" not in out
     assert "w: K = 100 is no multiple of 32, and is filled up with zeros to 128" in out
     assert out.count("no multiple") == 1
 
