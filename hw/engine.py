@@ -8,6 +8,7 @@ surplus K must be zero in B.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from amaranth.hdl import Shape
 from amaranth.lib import data, enum, stream
@@ -139,6 +140,10 @@ class GemmEngine(Unit):
                 "o_c": Out(stream.Signature(beat_c)),
             },
         )
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return self.config.pe_config.facts
 
     @property
     def nest(self) -> Nest:

@@ -10,6 +10,7 @@ previous one still drains, and the memories' host ports work at any time, so tha
 one product can be written, elsewhere in the memories, while another is running.
 """
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -92,6 +93,10 @@ class GemmCore(Unit):
     def latency(self) -> int:  # type: ignore[override]
         """Cycles from a command taken to its first row of C, for K = 1."""
         return self.FEED_LATENCY + self.engine.latency
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return self.engine.facts
 
     @property
     def macs_per_cycle(self) -> int:

@@ -116,6 +116,10 @@ class TernaryConfig(CodedConfig):
     def ends_b(cls, _shape: Shape, /) -> Ends:
         return -1, 1
 
+    @property
+    def meanings(self) -> dict[str, str]:
+        return {"b": "0, 1, 0, -1 for codes 0 to 3"}
+
     def row(self, m: Module, a: Value, b: Value) -> Row:
         nonzero, negative = b[0], b[0] & b[1]
         bits = (a ^ b[1].replicate(len(a))) & nonzero.replicate(len(a))
@@ -140,6 +144,13 @@ class ShiftConfig(CodedConfig):
     def ends_b(cls, shape: Shape, /) -> Ends:
         greatest = 1 << _top_exponent(shape.width)
         return -greatest, greatest
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        top = _top_exponent(self.width_b)
+        return {
+            "b": f"top bit the sign, the others e: 2^(e - 1), or 0 for e = 0; up to 2^{top}",
+        }
 
     def row(self, m: Module, a: Value, b: Value) -> Row:
         exponent, sign = b[:-1], b[-1]
@@ -175,6 +186,10 @@ class Fp4Config(CodedConfig):
     def ends_b(cls, shape: Shape, /) -> Ends:
         return cls.ends_a(shape)
 
+    @property
+    def meanings(self) -> dict[str, str]:
+        return dict.fromkeys("ab", "FP4 E2M1, the sign in the top bit") | {"c": "counts quarters"}
+
     def row(self, m: Module, a: Value, b: Value) -> Row:
         magnitude = Signal(8, name="magnitude")
         negative = a[3] ^ b[3]
@@ -201,6 +216,10 @@ class W4A16Config(CodedConfig):
     @classmethod
     def ends_a(cls, _shape: Shape, /) -> Ends:
         return -GREATEST, GREATEST
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        return {"a": "FP16; infinity and NaN count as zero", "c": "counts 2^-24"}
 
     def row(self, m: Module, a: Value, b: Value) -> Row:
         product = fp16_product(m, a, b, self.signed_b)

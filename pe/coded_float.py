@@ -48,6 +48,10 @@ class Fp8Config(CodedConfig):
     def ends_b(cls, shape: Shape, /) -> Ends:
         return cls.ends_a(shape)
 
+    @property
+    def meanings(self) -> dict[str, str]:
+        return dict.fromkeys("ab", "FP8 E4M3; NaN counts as zero") | {"c": "counts 2^-18"}
+
     def row(self, m: Module, a: Value, b: Value) -> Row:
         (field_a, significand_a), (field_b, significand_b) = (
             magnitude_parts(m, name, code, E4M3) for name, code in (("a", a), ("b", b))
@@ -82,6 +86,11 @@ class MitchellConfig(CodedConfig):
         exponent, mantissa = divmod(2 * E4M3.largest + cls.offset, 1 << E4M3.mantissa)
         greatest = (1 << E4M3.mantissa) + mantissa << (exponent - LEAST)
         return sum_bits(k, (-greatest, greatest), (1, 1))
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        text = "FP8 E4M3; subnormal numbers and NaN count as zero"
+        return dict.fromkeys("ab", text) | {"c": "counts 2^-15"}
 
     def row(self, m: Module, a: Value, b: Value) -> Row:
         total = Signal(E4M3.width, name="total")

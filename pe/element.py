@@ -131,6 +131,16 @@ class PeConfig(Config):
         return self
 
     @property
+    def meanings(self) -> dict[str, str]:
+        """What an element of ``"a"``, ``"b"`` or of their sum, ``"c"``, stands for but itself."""
+        return {}
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The same, as a unit with such a PE tells it."""
+        return {f"element_of_{name}": text for name, text in self.meanings.items()}
+
+    @property
     def operands_slug(self) -> str:
         """Operand and accumulator widths as they stand in module names, e.g. ``w8a8acc32``."""
         b = f"w{'' if self.signed_b else 'u'}{self.width_b}"

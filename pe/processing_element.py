@@ -1,6 +1,7 @@
 """A processing element by itself: registered operands and a running sum, as in an engine's cell."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
@@ -62,6 +63,10 @@ class ProcessingElement(Unit):
                 "o_valid": Out(1),
             },
         )
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return self.pe.facts
 
     @property
     def latency(self) -> int:  # type: ignore[override]

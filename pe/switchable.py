@@ -65,6 +65,13 @@ class SwitchablePeConfig(CodedConfig):
         return 2 * half_bits(k, a)
 
     @property
+    def meanings(self) -> dict[str, str]:
+        return {
+            "b": "two weights of 4 bits, the first lowest; one of 8 where bit 8 is set",
+            "c": f"low + (high << {self.width_acc // 2}); low + 16 * high is that of wide weights",
+        }
+
+    @property
     def primitives(self) -> tuple[Placed, ...]:
         return (
             Placed(Primitive.ENCODE, Scope.TERM),

@@ -167,3 +167,21 @@ def test_written_files_hold_the_emission(tmp_path: Path) -> None:
     assert verilog.read_text() == result.verilog
     assert json.loads(description.read_text()) == result.description
     assert set(verilog.parent.iterdir()) == {verilog, description}
+
+
+TAKES_FP4 = [
+    name
+    for name, design in DESIGNS.items()
+    for path, field, _ in parameters(design.config())
+    if path.rpartition(".")[2] == "pe" and "fp4" in field.metadata["allowed"]()
+]
+
+
+@pytest.mark.parametrize("name", TAKES_FP4)
+def test_what_codes_stand_for_is_told(name: str) -> None:
+    design = DESIGNS[name]
+    emission = emit(design.component, design.config.from_settings({"pe": "fp4"}))
+    assert emission.description["element_of_b"] == "FP4 E2M1, the sign in the top bit"
+    assert "//   element_of_c = counts quarters" in emission.verilog
+    plain = emit(design.component, design.config())
+    assert "element_of" not in plain.verilog
