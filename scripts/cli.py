@@ -438,7 +438,8 @@ def _layer(parser: argparse.ArgumentParser) -> None:
         type=int,
         action="append",
         default=[],
-        help="FP16 activations aligned to 10 to 14 places by activation_aligner, 4-bit weights; "
+        help="FP16 activations aligned to 10 to 14 places by activation_aligner, 4-bit weights, "
+        "with --group those in groups too; "
         "may be repeated",
     )
     parser.add_argument(

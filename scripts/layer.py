@@ -2,35 +2,28 @@
 """``rtloom layer``: real weights in the format of a PE, and their products in an array of it."""
 
 import argparse
-import re
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from golden.codes import HALF, numbers, split, sums_of_halves
-from golden.formats import decode, format_of
 from golden.mx import ELEMENTS
-from golden.schemes import group_quantized, paired, product_scale, quantized
 from hw.catalog import Design, Kind
 from hw.dequantizer import FLOAT_SCALE, MODES
 from hw.engine import EngineConfig
 from hw.grouped import GroupedConfig
 from hw.lut_engine import COLUMN, LAYOUTS
+from pe.aligner import ActivationAlignerConfig
 from pe.config import Config
-from pe.element import INTEGER
 from scripts.aligned_layer import (
     ALIGNED_PE,
     ALIGNER,
     PLACES,
-    WEIGHT_BITS,
-    AlignedLayer,
-    aligned_layer,
-    run_aligned,
+    Halves,
+    halves,
+    operand_sets,
+    run_aligner,
     settings_of,
 )
 from scripts.look_up_layer import DESIGN, engine_config, look_up_layer, run_look_up
@@ -40,11 +33,19 @@ from scripts.output import print_json, print_table
 from scripts.ppa.curve import Options, measure
 from scripts.ppa.library import find_library
 from scripts.progress import step
+from scripts.quantized_layer import (
+    SCALE_BITS,
+    Quantized,
+    Weights,
+    quantize,
+    quantized_weights,
+    run_quantized,
+)
 from scripts.settings import Selection, select
 from scripts.simulate import check_product, workdir_of
 from scripts.status import Status
 from scripts.unit_layer import Unit, UnitLayer, run_unit, unit_layer, unit_of
-from sim.simulate import run_products
+from scripts.weight_files import Layer, Reals, file_layers, network_layers, some
 
 DEFAULT_PES = ("mac", "mix", "ternary", "shift", "fp4")
 """Those of them that an engine has, or else all that it has."""
@@ -54,238 +55,31 @@ GROUPS = range(32, 257)
 """Sizes of groups that may be asked for."""
 PLANES = range(1, 9)
 """Bits of a weight in binary codes."""
-SCALE_BITS = 32
-"""Storage of a scale."""
-CODED = {"BF16": "bf16", "F8_E4M3": "e4m3", "F8_E5M2": "e5m2"}
-"""Types of ``.safetensors`` that NumPy has not, as `golden.formats` calls them."""
-
-LEAST, GREATEST = 2.0**-100, 2.0**100
-"""Of the greatest magnitude of a matrix, with room for sums and for scales in float32."""
-
-Reals = npt.NDArray[np.float64]
 Row = dict[str, Any]
 Found = TypeVar("Found")
 
 
-class Layer(NamedTuple):
-    """A product of real matrices.
-
-    Attributes
-    ----------
-    name
-        For tables.
-    activations : float64 array, shape [m, k]
-    weights : float64 array, shape [k, n]
-    """
-
-    name: str
-    activations: Reals
-    weights: Reals
-
-
-def network_layers() -> list[Layer]:
-    """Return the layers of the demo's network, on the images that it never saw."""
-    # Training needs scikit-learn, which takes seconds to load.
-    from scripts.network import train_digits
-
-    with step("training the demo's network"):
-        products = train_digits().products
-    return [Layer(f"digits {i}", a, b) for i, (a, b) in enumerate(products)]
-
-
-def file_layers(
-    path: Path, names: Sequence[str], transpose: bool, rows: int, seed: int
-) -> tuple[list[Layer], list[str]]:
-    """Return the matrices of a file, each with random normal activations, and what else it has.
-
-    Parameters
-    ----------
-    path
-        ``.npz`` or ``.safetensors``.
-    names
-        Matrices to take; all that are two-dimensional by default.
-    transpose
-        Weights are [n, k], as PyTorch stores them.
-    rows
-        Rows of activations.
-
-    Raises
-    ------
-    ValueError
-        When the file cannot be read, or has no such matrix.
-    """
-    rng = np.random.default_rng(seed)
-    arrays = _read(path, names)
-    found = []
-    for name, array in _matrices(path, arrays, names):
-        weights = array.T if transpose else array
-        found.append(Layer(name, rng.normal(size=(rows, weights.shape[0])), weights))
-    taken = {layer.name for layer in found}
-    others = [
-        f"{name}, {list(array.shape)} of {array.dtype}"
-        for name, array in arrays.items()
-        if name not in taken
-    ]
-    if not found:
-        held = f"only {_some(others)}" if others else "it is empty"
-        raise ValueError(f"file: {path} has no two-dimensional matrix of floats, {held}")
-    return found, [] if names else others
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
-    return "; ".join(texts[:3]) + more
-
-
-def _matrices(
-    path: Path, arrays: dict[str, npt.NDArray[Any]], names: Sequence[str]
-) -> Iterator[tuple[str, Reals]]:
-    """Yield the matrices of a file that are named, or all of them."""
-    for name in names:
-        if name not in arrays:
-            raise ValueError(f"matrix: {name!r} is not in {path}: {', '.join(arrays)}")
-    for name in names or arrays:
-        array = arrays[name]
-        fits = array.ndim == 2 and np.issubdtype(array.dtype, np.floating)
-        if fits:
-            with np.errstate(over="ignore"):
-                weights = array.astype(np.float64)
-            largest = float(np.abs(weights).max(initial=0))
-            if np.isfinite(largest) and largest and not LEAST <= largest <= GREATEST:
-                raise ValueError(
-                    f"matrix: the greatest magnitude in {name!r} is {largest:.3g} and not in "
-                    f"{LEAST:.3g}..{GREATEST:.3g}, what scales of 32 bits hold"
-                )
-            yield name, weights
-        elif names:
-            kind = f"{array.ndim}-dimensional {array.dtype}"
-            raise ValueError(f"matrix: {name!r} is {kind}, and not a 2-dimensional float")
-
-
-def _read(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
-    if path.suffix not in (".npz", ".safetensors"):
-        raise ValueError(f"file: {path} is not a .npz or .safetensors file")
-    try:
-        if path.suffix == ".safetensors":
-            return dict(_tensors(path.read_bytes(), names))
-        with path.open("rb") as stream:
-            if not zipfile.is_zipfile(stream):
-                raise ValueError("it is no zip archive")
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as file:
-                return dict(file)
-    except OSError as error:
-        raise ValueError(f"file: {path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:
-        # Each library has errors of its own for a file that is none of its format.
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"file: {path} is not readable as {path.suffix}: {text}") from error
-
-
-def _tensors(data: bytes, names: Sequence[str]) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """Yield the tensors of a file; of types that NumPy has not, only those named are decoded."""
-    from safetensors import deserialize
-
-    for name, tensor in deserialize(data):  # type: ignore[no-untyped-call]
-        kind, shape = tensor["dtype"], tensor["shape"]
-        if names and name not in names:
-            yield name, np.frombuffer(tensor["data"], np.uint8)
-        elif kind in CODED:
-            form = CODED[kind]
-            codes = np.frombuffer(tensor["data"], f"<u{format_of(form).width // 8}")
-            yield name, decode(codes, form).reshape(shape)
-        elif match := re.fullmatch(r"([FIUC])(8|16|32|64)|BOOL", kind):
-            dtype = f"<{match[1].lower()}{int(match[2]) // 8}" if match[1] else "?"
-            yield name, np.frombuffer(tensor["data"], dtype).reshape(shape)
-        else:
-            raise ValueError(f"{name}: numbers of type {kind} are not taken")
-
-
-class Quantized(NamedTuple):
-    """A layer as an array takes it, and how to come back from it.
-
-    Attributes
-    ----------
-    operands
-        A and B; with groups also their scales and zero points.
-    factors
-        By which an element of C is multiplied, shaped as NumPy broadcasts it.
-    weights : float64 array, shape [k, n]
-        Those that the operands stand for.
-    bits_per_weight
-        Of storage, scales and zero points included.
-    half_bits
-        Of each of two sums that an element of C holds, of neighbouring columns of weights; 0 where
-        it is one sum.
-    """
-
-    operands: tuple[npt.NDArray[np.int64], ...]
-    factors: Reals
-    weights: Reals
-    bits_per_weight: float
-    half_bits: int = 0
-
-
-def quantize(layer: Layer, config: EngineConfig) -> Quantized:
-    """Quantise a layer to the formats of an engine's PE, weights in groups if it has them.
-
-    Raises
-    ------
-    ValueError
-        When a matrix is empty, or holds NaN or infinity, or the engine takes other operands than
-        quantised matrices.
-    """
-    _check_operands(config)
-    a = quantized(layer.activations, config.format_a, config.width_a, axis=1)
-    k = layer.weights.shape[0]
-    if isinstance(config, GroupedConfig):
-        g = group_quantized(
-            layer.weights, config.group, config.width_b, config.mode, config.width_scale
-        )
-        stored = config.width_scale + config.zero_shape.width
-        # A factor is one a column, and none of float scales is needed.
-        bits = config.width_b + stored * len(g.scales) / k
-        bits += 0 if config.mode == FLOAT_SCALE else SCALE_BITS / k
-        operands = (a.codes, g.codes, g.scales, g.zeros)
-        return Quantized(operands, a.scales * g.factors, g.real, bits)
-    _, half_bits = split(config.format_b)
-    form, width = (INTEGER, HALF) if half_bits else (config.format_b, config.width_b)
-    b = quantized(layer.weights, form, width, axis=0)
-    rounded = numbers(b.codes, form, width) * b.scales
-    bits = width + SCALE_BITS * b.scales.size / b.codes.size
-    factors = a.scales * b.scales * product_scale(form)
-    codes = paired(b.codes) if half_bits else b.codes
-    return Quantized((a.codes, codes), factors, rounded, bits, half_bits)
-
-
-def _check_operands(config: EngineConfig) -> None:
-    """Refuse an engine whose operands are not those that `quantize` makes."""
-    for name in ("signed_a", "signed_b"):
-        if not getattr(config, name):
-            raise ValueError(f"{name}: false is not allowed, quantised matrices are signed")
-    if isinstance(config, GroupedConfig) and config.format_b != INTEGER:
-        raise ValueError(f"pe: {config.pe!r} does not take integers, as groups have them")
-
-
-def quantize_all(layers: Sequence[Layer], selection: Selection) -> list[Quantized]:
+def for_engine(
+    layers: Sequence[Layer],
+    selection: Selection,
+    quantise: Callable[[Reals, Reals, EngineConfig], Found],
+) -> list[Found]:
     """Quantise layers to the formats of an engine's PE.
 
     Raises
     ------
     ValueError
-        As `quantize` does, or when the engine cannot hold a product; the layer is named.
+        As `quantise` does, or when the engine cannot hold a product; the layer is named.
     """
     config = selection.config
     assert isinstance(config, EngineConfig)
-    found = []
-    for layer in layers:
-        try:
-            m, k = layer.activations.shape
-            check_product(selection, m, k, layer.weights.shape[1])
-            found.append(quantize(layer, config))
-        except ValueError as error:
-            raise ValueError(f"{layer.name}: {error}") from error
-    return found
+
+    def checked(activations: Reals, weights: Reals) -> Found:
+        m, k = activations.shape
+        check_product(selection, m, k, weights.shape[1])
+        return quantise(activations, weights, config)
+
+    return [_named(layer, checked) for layer in layers]
 
 
 def run_layers(
@@ -294,30 +88,12 @@ def run_layers(
     """Run quantised layers on an engine, and return what was found."""
     config = selection.config
     assert isinstance(config, EngineConfig)
-    products = [layer.operands for layer in found]
-    outcome = run_products(selection.design, config, products, workdir_of(config), seed=seed)
+    outputs = run_quantized(found, selection.design, config, workdir_of(config), seed)
     group = config.group if isinstance(config, GroupedConfig) else None
-    rows = []
-    for i, (layer, q) in enumerate(zip(layers, found, strict=True)):
-        c: npt.NDArray[Any] = outcome.arrays[f"c{i}"]
-        if isinstance(config, GroupedConfig) and config.mode == FLOAT_SCALE:
-            c = decode(c, "fp32")
-        elif q.half_bits:
-            sums = np.stack(sums_of_halves(c, q.half_bits), axis=-1)
-            c = sums.reshape(len(c), -1)[:, : layer.weights.shape[1]]
-        product = outcome.result["products"][i]
-        rows.append(
-            _row(
-                layer,
-                config.pe,
-                product["cycles"],
-                q.bits_per_weight,
-                q.weights,
-                c * q.factors,
-                group=group,
-            )
-        )
-    return rows
+    return [
+        _row(layer, config.pe, cycles, q.weights.bits_per_weight, q.weights.real, c, group=group)
+        for layer, q, (c, cycles) in zip(layers, found, outputs, strict=True)
+    ]
 
 
 def run_in_planes(layers: Sequence[Layer], planes: int, layout: str, seed: int) -> list[Row]:
@@ -353,37 +129,34 @@ def run_in_blocks(layers: Sequence[Layer], found: Sequence[MxLayer], seed: int) 
     return rows
 
 
-def align_all(layers: Sequence[Layer], places: int, selection: Selection) -> list[AlignedLayer]:
-    """Quantise layers to FP16 activations and 4-bit weights.
-
-    Raises
-    ------
-    ValueError
-        When a matrix is empty, or holds NaN or infinity, or the engine cannot hold a product; the
-        layer is named.
-    """
-
-    def aligned(activations: Reals, weights: Reals) -> AlignedLayer:
-        m, k = activations.shape
-        check_product(selection, m, k, weights.shape[1])
-        return aligned_layer(places, activations, weights)
-
-    return [_named(layer, aligned) for layer in layers]
+def as_halves(activations: Reals, weights: Reals, config: EngineConfig) -> tuple[Halves, Weights]:
+    """Round activations to FP16, and quantise weights to the format of an engine's PE."""
+    return halves(activations), quantized_weights(weights, config)
 
 
 def run_with_aligners(
-    layers: Sequence[Layer], found: Sequence[AlignedLayer], selection: Selection, seed: int
+    layers: Sequence[Layer],
+    found: Sequence[tuple[Halves, Weights]],
+    selection: Selection,
+    places: int,
+    seed: int,
 ) -> list[Row]:
     """Run layers of aligned FP16 activations on an engine, and return what was found."""
-    config = selection.config
-    assert isinstance(config, EngineConfig)
-    rows = []
-    for layer, aligned in zip(layers, found, strict=True):
-        output, cycles = run_aligned(aligned, selection.design, config, workdir_of(config), seed)
-        name = f"{config.pe} aligned {aligned.aligner.places}"
-        bits = WEIGHT_BITS + SCALE_BITS / len(aligned.weights)
-        rows.append(_row(layer, name, cycles, bits, aligned.real_weights, output))
-    return rows
+    aligner = ActivationAlignerConfig(places=places)
+    room = max(operand_sets(layer.activations) for layer in layers)
+    aligned = [
+        run_aligner(activations, aligner, room, workdir_of(aligner), seed)
+        for activations, _ in found
+    ]
+    operands = [
+        Quantized(a.codes, a.scales, weights)
+        for a, (_, weights) in zip(aligned, found, strict=True)
+    ]
+    rows = run_layers(layers, operands, selection, seed)
+    return [
+        row | {"pe": f"{row['pe']} aligned {places}", "cycles": row["cycles"] + a.cycles}
+        for row, a in zip(rows, aligned, strict=True)
+    ]
 
 
 def run_on_unit(
@@ -476,8 +249,8 @@ def run(args: argparse.Namespace) -> int:
     for group in args.group:
         if group not in GROUPS:
             raise ValueError(f"group: {group} is not in {GROUPS[0]}..{GROUPS[-1]}")
-        grouping = [f"group={group}", f"mode={mode}"]
-        selections.append(select(GROUPED, [*args.settings, *grouping]))
+    grouped = [(GROUPED, [f"group={group}", f"mode={mode}"]) for group in args.group]
+    selections += [select(design, [*args.settings, *grouping]) for design, grouping in grouped]
     layout = COLUMN if args.layout is None else args.layout
     if layout not in LAYOUTS:
         raise ValueError(f"layout: {layout!r} is not one of {', '.join(LAYOUTS)}")
@@ -504,21 +277,20 @@ def run(args: argparse.Namespace) -> int:
     most_k = max(layer.weights.shape[0] for layer in layers)
     taken = [[_named(layer, partial(unit_layer, unit)) for layer in layers] for unit in units]
     unit_configs = [unit.config(most_k) for unit in units]
-    integers = [
-        select(args.design, [*args.settings, *settings_of(places)]) for places in args.aligned
+    behind_aligners = [
+        (places, select(design, [*args.settings, *settings_of(places), *grouping]))
+        for places in args.aligned
+        for design, grouping in [(args.design, list[str]()), *grouped]
     ]
-    aligned = [
-        align_all(layers, places, selection)
-        for places, selection in zip(args.aligned, integers, strict=True)
-    ]
+    aligned = [for_engine(layers, selection, as_halves) for _, selection in behind_aligners]
     # Bad input is told before anything runs.
-    operands = [quantize_all(layers, selection) for selection in selections]
+    operands = [for_engine(layers, selection, quantize) for selection in selections]
     rows: list[Row] = []
     for selection, quantised in zip(selections, operands, strict=True):
         with step(f"running {len(layers)} layers on {selection.config.name}"):
             found = run_layers(layers, quantised, selection, args.seed)
         energy = _energy(selection.design, selection.config, args.energy)
-        if energy and quantised[0].half_bits:
+        if energy and quantised[0].weights.half_bits:
             energy /= 2
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
     for planes in args.planes:
@@ -533,11 +305,11 @@ def run(args: argparse.Namespace) -> int:
             found = run_in_blocks(layers, in_blocks, args.seed)
         energy = _energy(MX_DESIGN, in_blocks[0].config, args.energy)
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
-    for selection, of_places in zip(integers, aligned, strict=True):
+    for (places, selection), of_places in zip(behind_aligners, aligned, strict=True):
         with step(f"running {len(layers)} layers behind aligners"):
-            found = run_with_aligners(layers, of_places, selection, args.seed)
+            found = run_with_aligners(layers, of_places, selection, places, args.seed)
         energy = _energy(selection.design, selection.config, args.energy)
-        each = _energy(ALIGNER, of_places[0].aligner, args.energy)
+        each = _energy(ALIGNER, ActivationAlignerConfig(places=places), args.energy)
         if energy and each:
             # An aligned activation goes to all columns.
             energy += each / selection.design.component(selection.config).tile_n
@@ -562,7 +334,7 @@ def run(args: argparse.Namespace) -> int:
     cells = [[_text(key, value) for key, value in row.items()] for row in shown]
     print_table([key.replace("_", " ") for key in shown[0]], cells)
     if others:
-        print(f"left out, as they are no two-dimensional floats: {_some(others)}")
+        print(f"left out, as they are no two-dimensional floats: {some(others)}")
     for row in rows:
         if row["multiple_of"] and row["padded_k"] != row["k"]:
             print(

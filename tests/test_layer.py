@@ -13,10 +13,13 @@ from test_commands import Capture, refused, run_json
 
 from hw.catalog import DESIGNS
 from hw.engine import EngineConfig
-from scripts.aligned_layer import aligned_layer, run_aligned
+from pe.aligner import ActivationAligner, ActivationAlignerConfig
+from scripts.aligned_layer import halves, operand_sets, run_aligner
 from scripts.cli import main
-from scripts.layer import Layer, file_layers, run_on_unit
+from scripts.layer import run_on_unit
+from scripts.quantized_layer import Quantized, quantized_weights, run_quantized
 from scripts.unit_layer import run_unit, unit_layer, unit_of
+from scripts.weight_files import Layer, file_layers
 from sim.results import SimulationError
 
 SMALL = ["-s", "rows=3", "-s", "cols=4"]
@@ -52,19 +55,21 @@ def test_error_of_aligned_activations(tmp_path: Path, places: int) -> None:
     rng = np.random.default_rng(SEED)
     activations = rng.normal(size=(7, 20)) * 2.0 ** rng.integers(-12, 12, (7, 20))
     activations[0], activations[1, 3] = 0, 1e5
-    layer = aligned_layer(places, activations, rng.normal(size=(20, 5)))
     design = DESIGNS["systolic"]
     config = design.config.from_settings({"pe": "mix", "width_a": places + 2, "rows": 3, "cols": 4})
     assert isinstance(config, EngineConfig)
-    found, cycles = run_aligned(layer, design, config, tmp_path, SEED)
-    halves = layer.activations.astype(np.uint16).view(np.float16).astype(np.float64)
-    halves *= layer.activation_scales
-    largest = np.frexp(np.abs(halves).max(axis=1, keepdims=True))[1] - 1
+    weights = quantized_weights(rng.normal(size=(20, 5)), config)
+    given = halves(activations)
+    exact = given.codes.astype(np.uint16).view(np.float16).astype(np.float64) * given.scales
+    aligner = ActivationAlignerConfig(places=places)
+    aligned = run_aligner(given, aligner, operand_sets(activations), tmp_path / "aligner", SEED)
+    layer = Quantized(aligned.codes, aligned.scales, weights)
+    ((output, _),) = run_quantized([layer], design, config, tmp_path, SEED)
+    largest = np.frexp(np.abs(exact).max(axis=1, keepdims=True))[1] - 1
     half_place = 2.0 ** (largest - places) / 2
-    error = np.abs(found - halves @ layer.real_weights)
-    bound = half_place * np.abs(layer.real_weights).sum(axis=0)
+    error = np.abs(output - exact @ weights.real)
+    bound = half_place * np.abs(weights.real).sum(axis=0)
     assert np.all(error <= bound) and np.any(error > 0.01 * bound)
-    assert cycles > 20 + 3 * 2 * 20
 
 
 def test_aligned_activations(capsys: Capture, files: Path) -> None:
@@ -78,6 +83,20 @@ def test_aligned_activations(capsys: Capture, files: Path) -> None:
     assert coarse["bit_exact"] and fine["bits_per_weight"] == exact["bits_per_weight"]
     errors = [abs(row["output_error"] - exact["output_error"]) for row in (coarse, fine)]
     assert errors[1] < 1e-4 and errors[0] < 1e-2
+    # A row waits for the aligners: K cycles, and their latency.
+    assert coarse["cycles"] == fine["cycles"] == exact["cycles"] + 20 + ActivationAligner.latency
+
+
+def test_aligned_activations_and_groups(capsys: Capture, files: Path) -> None:
+    argv = ["layer", str(files / "weights.npz"), "--pe", "mix", "--rows", "5", "--group", "32"]
+    mix, grouped, aligned, both = run_json(capsys, *argv, "--aligned", "10", *SMALL)
+    assert (aligned["group"], both["group"]) == (None, 32)
+    assert both["pe"] == "mix aligned 10" and both["weight_error"] == grouped["weight_error"]
+    assert aligned["weight_error"] == mix["weight_error"]
+    assert abs(both["output_error"] - grouped["output_error"]) < 1e-2
+    assert both["cycles"] == grouped["cycles"] + 20 + ActivationAligner.latency
+    message = "mode: 'float' does not hold differences of 26 bits, as group=64 makes them"
+    assert message in refused(capsys, *argv[:-1], "64", "--aligned", "14", *SMALL)
 
 
 def test_demo_network(capsys: Capture) -> None:
