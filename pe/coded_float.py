@@ -61,25 +61,19 @@ class Fp8Config(CodedConfig):
         return _placed(m, product, field_a + field_b, MOST, a[-1] ^ b[-1])
 
 
-class MitchellConfig(CodedConfig):
-    """Both operands are FP8 E4M3 numbers, subnormal ones zero; sums count 2**-15."""
+class MitchellConfig(Fp8Config):
+    """As `Fp8Config`, but numbers are multiplied by addition, subnormal ones are zero.
+
+    Sums count 2**-15.
+    """
 
     kind = "mitchell"
-    allowed_widths = (range(8, 9), range(8, 9))
     format_a = "mitchell"
     format_b = "mitchell"
     offset: ClassVar[int] = 0
     """Added to the mantissas, in units of the last place."""
 
     width_acc: int = same_as(PeConfig, "width_acc", default=41)
-
-    @classmethod
-    def ends_a(cls, _shape: Shape, /) -> Ends:
-        return -GREATEST, GREATEST
-
-    @classmethod
-    def ends_b(cls, shape: Shape, /) -> Ends:
-        return cls.ends_a(shape)
 
     @classmethod
     def sum_bits(cls, k: int, _a: Shape, _b: Shape, /) -> int:
