@@ -40,8 +40,8 @@ WIDTHS = {
     "l_mul": range(8, 9),
     "halves": range(9, 10),
 }
-OFFSETS = {"mitchell": "none", "l_mul": "paper"}
-"""What is added to the mantissas of numbers that are multiplied as logarithms."""
+LOGARITHMS = {"mitchell": "none", "l_mul": "paper"}
+"""Formats of numbers that are multiplied as logarithms: what is added to the mantissas."""
 MANTISSA = 3
 """Bits of theirs."""
 HALF = 4
@@ -67,9 +67,11 @@ def numbers(codes: NDArray[np.int64], form: str, width: int) -> NDArray[np.int64
     """
     if form == "integer":
         return codes
-    form, place = split(form)
-    if form not in WIDTHS or (form == "halves" and not place):
-        raise ValueError(f"format: {form!r} is not one of integer, {', '.join(WIDTHS)}")
+    name, place = split(form)
+    if name not in WIDTHS or (name == "halves" and not place):
+        known = ", ".join(("integer", *WIDTHS)).replace("halves", "halvesS (bits of a sum)")
+        raise ValueError(f"format: {form!r} is not one of {known}")
+    form = name
     if width not in WIDTHS[form]:
         raise ValueError(f"format: {form} has no codes of {width} bits")
     bits = codes & ((1 << width) - 1)
@@ -79,10 +81,10 @@ def numbers(codes: NDArray[np.int64], form: str, width: int) -> NDArray[np.int64
     if form == "halves":
         low, high = halves(bits)
         return low + high * (1 << place)
-    name = {"pot": f"pot{width}"} | dict.fromkeys(OFFSETS, "e4m3")
-    parts = decoded(bits, format=name.get(form, form))
+    called = {"pot": f"pot{width}"} | dict.fromkeys(LOGARITHMS, "e4m3")
+    parts = decoded(bits, format=called.get(form, form))
     finite = 1 - (parts["nan"] | parts["infinite"])
-    if form in OFFSETS:
+    if form in LOGARITHMS:
         finite = finite * (np.abs(parts["significand"]) >> MANTISSA)
     return finite * parts["significand"] << parts["shift"]
 
@@ -141,7 +143,7 @@ def products(
     ValueError
         As `numbers`, or if one operand alone is a logarithm.
     """
-    if form_a not in OFFSETS and form_b not in OFFSETS:
+    if form_a not in LOGARITHMS and form_b not in LOGARITHMS:
         return numbers(a, form_a, width_a) * numbers(b, form_b, width_b)
     if form_a != form_b:
         raise ValueError(f"format: {form_a} and {form_b} cannot be multiplied")
@@ -152,7 +154,7 @@ def products(
         (z >> np.maximum(place - MANTISSA, 0)) % (1 << MANTISSA)
         for z, place in ((left, place_a), (right, place_b))
     )
-    found = significands(mantissa_a, mantissa_b, MANTISSA, OFFSETS[form_a])
+    found = significands(mantissa_a, mantissa_b, MANTISSA, LOGARITHMS[form_a])
     # The least product is that of two numbers of 8: it has their three places.
     magnitudes = np.ldexp(found, place_a + place_b - MANTISSA).astype(np.int64)
     signed: NDArray[np.int64] = np.sign(x) * np.sign(y) * magnitudes

@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.codes import OFFSETS, numbers, products
+from golden.codes import LOGARITHMS, numbers, products, split
 
 OPERAND_WIDTHS = (2, 16)
 ACCUMULATOR_WIDTHS = (2, 63)
@@ -176,9 +176,10 @@ def matmul(
             f"b: shape {right.shape} does not fit a of shape {left.shape}, b must have {k} rows"
         )
     signed = signed_a or signed_b
-    if format_a in OFFSETS or format_b in OFFSETS:
-        if overflow == "saturate":
-            raise ValueError(f"overflow: {overflow!r} is not wrap, as format {format_a} needs")
+    for form in (format_a, format_b):
+        if overflow == "saturate" and (form in LOGARITHMS or split(form)[1]):
+            raise ValueError(f"overflow: {overflow!r} is not wrap, as format {form} needs")
+    if format_a in LOGARITHMS or format_b in LOGARITHMS:
         steps = zip(left.T, right, strict=True)
         formats = (format_a, format_b, width_a, width_b)
         total = sum(products(column[:, None], row, *formats) for column, row in steps)

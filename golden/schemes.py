@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from golden.codes import MANTISSA, OFFSETS, numbers
+from golden.codes import HALF, LOGARITHMS, MANTISSA, numbers
 from golden.formats import decode, encode
 from golden.gemm import check_integer, integer_range, wrap
 from golden.group import MODES
@@ -95,12 +95,12 @@ def quantized(matrix: ArrayLike, form: str, width: int, axis: int) -> Quantized:
         scales = peak / integer_range(width, True)[1]
         return Quantized(np.rint(array / scales).astype(np.int64), scales)
     # Integers count the least value above zero.
-    e4m3 = dict.fromkeys(("e4m3", *OFFSETS), 2.0**-9)
+    e4m3 = dict.fromkeys(("e4m3", *LOGARITHMS), 2.0**-9)
     values = array / scales * ({"pot": 2.0 ** (2 - 2 ** (width - 1)), "e2m1": 0.5} | e4m3)[form]
-    if form in OFFSETS:
+    if form in LOGARITHMS:
         normal = np.where(np.abs(values) > _LEAST_NORMAL / 2, np.copysign(_LEAST_NORMAL, values), 0)
         values = np.where(np.abs(values) < _LEAST_NORMAL, normal, values)
-    name = {"pot": f"pot{width}"} | dict.fromkeys(OFFSETS, "e4m3")
+    name = {"pot": f"pot{width}"} | dict.fromkeys(LOGARITHMS, "e4m3")
     return Quantized(wrap(encode(values, name.get(form, form)), width, True), scales)
 
 
@@ -109,11 +109,11 @@ def product_scale(form: str) -> float:
 
     That of numbers multiplied as logarithms is 8, over the mean gain of a product of mantissas.
     """
-    if form not in OFFSETS:
+    if form not in LOGARITHMS:
         return 1.0
     x, y = np.divmod(np.arange(1 << 2 * MANTISSA), 1 << MANTISSA)
     exact = (1 + x / (1 << MANTISSA)) * (1 + y / (1 << MANTISSA))
-    gain = significands(x, y, MANTISSA, OFFSETS[form]).sum() / exact.sum()
+    gain = significands(x, y, MANTISSA, LOGARITHMS[form]).sum() / exact.sum()
     return float((1 << MANTISSA) / gain)
 
 
@@ -122,8 +122,8 @@ def paired(codes: NDArray[np.int64]) -> NDArray[np.int64]:
 
     The first of two is the lower half; an odd last column stands beside zeros.
     """
-    even = np.pad(codes, ((0, 0), (0, codes.shape[1] % 2))) & 15
-    return even[:, ::2] | even[:, 1::2] << 4
+    even = np.pad(codes, ((0, 0), (0, codes.shape[1] % 2))) & ((1 << HALF) - 1)
+    return even[:, ::2] | even[:, 1::2] << HALF
 
 
 class GroupQuantized(NamedTuple):

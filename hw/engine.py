@@ -49,6 +49,11 @@ class EngineConfig(PeChoice):
         least = self.least_acc
         if self.width_acc == DERIVED:
             object.__setattr__(self, "width_acc", least)
+        if least > 63:
+            raise ValueError(
+                f"k_max: {self.k_max} products of pe={self.pe} need accumulators of {least} bits, "
+                "and at most 63 are allowed"
+            )
         if not least <= self.width_acc <= 63:
             raise ValueError(
                 f"width_acc: {self.width_acc} is not in {least}..63, the bits that k_max="
@@ -61,8 +66,8 @@ class EngineConfig(PeChoice):
 
     @property
     def least_acc(self) -> int:
-        """Least bits that hold every element of C of up to `k_max` products."""
-        return self.sum_bits(self.k_max)
+        """Least bits that hold every element of C of up to `k_max` products, and a step's."""
+        return self.sum_bits(max(self.k_max, self.terms))
 
     @property
     def terms(self) -> int:

@@ -37,16 +37,13 @@ from pe.element import INTEGER, Ends, PeConfig, extremes, sum_bits
 from pe.float_scale import WIDEST
 from pe.registry import DERIVED, PES
 from pe.share import place, share
-from pe.switchable import SwitchablePeConfig
 
 SCALE_WIDTHS = {INTEGER_SCALE: 8, POWER_OF_TWO_SCALE: 4, FLOAT_SCALE: 32}
 """Bits of a scale where they are not chosen."""
 
 MOST_SCALE_BITS = {INTEGER_SCALE: 16, POWER_OF_TWO_SCALE: 5, FLOAT_SCALE: 32}
 
-GROUP_PES = {
-    name: pe for name, pe in PES.items() if pe.format_a == INTEGER and pe is not SwitchablePeConfig
-}
+GROUP_PES = {name: pe for name, pe in PES.items() if pe.format_a == INTEGER and pe.sums == 1}
 """PEs that take integers of A, as a row sum adds them, and have one sum."""
 
 STEPS = 3

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Module, Shape
+from amaranth.hdl import Module, Shape, unsigned
 from amaranth.lib import memory
 from amaranth.lib.wiring import In, Out
 
@@ -35,7 +35,8 @@ class Memory(StructuralUnit):
     config: MemoryShape
 
     def __init__(self, config: MemoryShape) -> None:
-        address = range(config.depth)
+        # Verilog has no port without bits.
+        address = unsigned(max(1, (config.depth - 1).bit_length()))
         super().__init__(
             config,
             {

@@ -31,7 +31,9 @@ from pe.share import place, share
 from pe.unit import Unit
 
 DIGIT_PES = {
-    name: pe for name, pe in PES.items() if pe.format_a == INTEGER and pe.format_b == INTEGER
+    name: pe
+    for name, pe in PES.items()
+    if pe.format_a == INTEGER and pe.format_b == INTEGER and pe.sums == 1
 }
 """PEs that take integers on both sides."""
 

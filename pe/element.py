@@ -66,6 +66,8 @@ class PeConfig(Config):
     format_a: ClassVar[str] = INTEGER
     format_b: ClassVar[str] = INTEGER
     """Number format of elements, as golden models call it."""
+    sums: ClassVar[int] = 1
+    """That an element of C holds."""
 
     width_a: int = integer("bits of operand A", 2, 16, default=8)
     width_b: int = integer("bits of operand B", 2, 16, default=8)

@@ -45,6 +45,7 @@ class SwitchablePeConfig(CodedConfig):
     kind = "switchable"
     allowed_widths = (range(2, 17), range(9, 10))
     bit_weights = WIDTH_B // 2
+    sums = 2
 
     width_b: int = same_as(PeConfig, "width_b", default=WIDTH_B + 1)
 

@@ -420,7 +420,7 @@ def _layer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--planes",
         metavar="BITS",
-        type=_size,
+        type=int,
         action="append",
         default=[],
         help="binary codes of 1 to 8 bits with scales of two powers of two, on the look-up engine; "

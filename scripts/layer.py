@@ -44,7 +44,7 @@ from scripts.quantized_layer import (
 from scripts.settings import Selection, select
 from scripts.simulate import check_product, workdir_of
 from scripts.status import Status
-from scripts.unit_layer import Unit, UnitLayer, run_unit, unit_layer, unit_of
+from scripts.unit_layer import UnitForm, UnitLayer, run_unit, unit_layer, unit_of
 from scripts.weight_files import Layer, Reals, file_layers, network_layers, some
 
 DEFAULT_PES = ("mac", "mix", "ternary", "shift", "fp4")
@@ -131,7 +131,8 @@ def run_in_blocks(layers: Sequence[Layer], found: Sequence[MxLayer], seed: int) 
 
 def as_halves(activations: Reals, weights: Reals, config: EngineConfig) -> tuple[Halves, Weights]:
     """Round activations to FP16, and quantise weights to the format of an engine's PE."""
-    return halves(activations), quantized_weights(weights, config)
+    found = quantized_weights(weights, config)
+    return halves(activations), found
 
 
 def run_with_aligners(
@@ -160,7 +161,7 @@ def run_with_aligners(
 
 
 def run_on_unit(
-    layers: Sequence[Layer], found: Sequence[UnitLayer], unit: Unit, config: Config, seed: int
+    layers: Sequence[Layer], found: Sequence[UnitLayer], unit: UnitForm, config: Config, seed: int
 ) -> list[Row]:
     """Run layers on one stand-alone unit, and return what was found.
 
@@ -290,9 +291,10 @@ def run(args: argparse.Namespace) -> int:
         with step(f"running {len(layers)} layers on {selection.config.name}"):
             found = run_layers(layers, quantised, selection, args.seed)
         energy = _energy(selection.design, selection.config, args.energy)
-        if energy and quantised[0].weights.half_bits:
-            energy /= 2
-        rows += [row | {"energy_pj_per_mac": energy} for row in found]
+        for row, q in zip(found, quantised, strict=True):
+            # What is measured is that of an element of B, which may hold two weights.
+            elements = q.weights.operands[0].shape[1] / row["n"]
+            rows.append(row | {"energy_pj_per_mac": energy and energy * elements})
     for planes in args.planes:
         with step(f"running {len(layers)} layers in {planes} bit planes"):
             found = run_in_planes(layers, planes, layout, args.seed)

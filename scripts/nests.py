@@ -54,7 +54,8 @@ adders.
 ## Operations of a MAC
 
 Each primitive over M K N, for a product of {SIDE} x {SIDE} x {SIDE}; default sizes. Those of
-bit-slice engines are the most that there can be: digits that are zero take no time.
+bit-slice engines are the most that there can be: digits that are zero take no time. Those of
+`switchable` are of wide weights; two narrow ones share what is counted here for one.
 
 """
 

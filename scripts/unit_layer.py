@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""Layers of ``rtloom layer`` on one PE that fits no array, element of C after element of C."""
+"""Layers of ``rtloom layer`` on one stand-alone PE, element of C after element of C."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from golden.formats import FORMATS, decode, encode, greatest_code
 from golden.gemm import wrap
-from golden.schemes import SMALLEST_SCALE, checked, quantized
+from golden.schemes import SMALLEST_SCALE, checked, paired, quantized
 from golden.terms import TERM_FORMATS, tokens
 from hw.catalog import DESIGNS, Design
 from pe.config import Config
@@ -119,7 +119,7 @@ class Taker(NamedTuple):
     exact: bool = True
 
 
-class Unit(NamedTuple):
+class UnitForm(NamedTuple):
     """A unit, and the form of it that was asked for."""
 
     name: str
@@ -148,10 +148,13 @@ class Unit(NamedTuple):
         ValueError
             When the unit has none.
         """
-        return self.taker.config(self.form, k)
+        try:
+            return self.taker.config(self.form, k)
+        except ValueError as error:
+            raise ValueError(f"unit: {self.label} does not take K = {k}; {error}") from error
 
 
-def unit_of(text: str) -> Unit:
+def unit_of(text: str) -> UnitForm:
     """Read a unit's name, and what stands after a colon.
 
     Raises
@@ -164,16 +167,16 @@ def unit_of(text: str) -> Unit:
         raise ValueError(f"unit: {name!r} is not one of {', '.join(UNITS)}")
     forms = UNITS[name].forms
     if not colon:
-        return Unit(name, forms[0])
+        return UnitForm(name, forms[0])
     named = [form for form in forms if form]
     if not named:
         raise ValueError(f"unit: {text!r} is not {name}, which takes nothing after a colon")
     if form not in named:
         raise ValueError(f"unit: {form!r} after {name}: is not one of {', '.join(named)}")
-    return Unit(name, form)
+    return UnitForm(name, form)
 
 
-def unit_layer(unit: Unit, activations: Reals, weights: Reals) -> UnitLayer:
+def unit_layer(unit: UnitForm, activations: Reals, weights: Reals) -> UnitLayer:
     """Quantise activations [m, k], by row, and weights [k, n], by column, as a unit takes them.
 
     Raises
@@ -191,7 +194,7 @@ def unit_layer(unit: Unit, activations: Reals, weights: Reals) -> UnitLayer:
 
 
 def run_unit(
-    unit: Unit, config: Config, layer: UnitLayer, room: int, workdir: Path, seed: int
+    unit: UnitForm, config: Config, layer: UnitLayer, room: int, workdir: Path, seed: int
 ) -> tuple[Reals, int]:
     """Run a layer on one unit, and return the product and the cycles.
 
@@ -288,10 +291,9 @@ def _play_halves(_form: str, layer: UnitLayer) -> Played:
 
 def _play_switchable(form: str, layer: UnitLayer) -> Played:
     """Play a wide weight, or those of two columns, side by side."""
-    weights = layer.weights & ((1 << layer.width) - 1)
+    weights = layer.weights & ((1 << WIDE_BITS) - 1)
     if form == NARROW:
-        weights = np.pad(weights, ((0, 0), (0, weights.shape[1] % 2)))
-        weights = weights[:, ::2] | weights[:, 1::2] << NARROW_BITS
+        weights = paired(layer.weights)
     operands, ends = _play(layer.activations, weights)
     wide = np.full_like(operands["clear"], form == WIDE)
     return Played(operands | {"wide": wide}, ends)

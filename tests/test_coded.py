@@ -96,10 +96,19 @@ def test_codes_of_halves() -> None:
     assert (low + 16 * high).tolist() == [wide @ a]
 
 
+@pytest.mark.parametrize("place", [2, 19])
+def test_sums_of_halves_at_their_ends(place: int) -> None:
+    ends = [-(1 << place - 1), -1, 0, (1 << place - 1) - 1]
+    low, high = (x.ravel() for x in np.meshgrid(ends, ends))
+    found = sums_of_halves(low + high * (1 << place), place)
+    assert np.array_equal(found, [low, high])
+
+
 @pytest.mark.parametrize(
     ("form", "width", "message"),
     [
         ("halves", 9, "format: 'halves' is not one of integer, ternary"),
+        ("halves0", 9, "format: 'halves0' is not one of integer, ternary"),
         ("halves19", 8, "format: halves has no codes of 8 bits"),
         ("e2m1", 5, "format: e2m1 has no codes of 5 bits"),
         ("trits", 2, "format: 'trits' is not one of integer, ternary, pot, e2m1"),

@@ -168,6 +168,9 @@ def test_derived_accumulator_width() -> None:
     assert EngineConfig(pe="fp4", k_max=32).width_acc == 14
     assert EngineConfig(pe="fp8", k_max=128).width_acc == 37 + 7
     assert EngineConfig(pe="l_mul", k_max=128).width_acc == 34 + 7
+    # 13 << 29 with the offset of L-Mul, 12 << 29 without.
+    assert EngineConfig(pe="l_mul", k_max=5).width_acc == 37
+    assert EngineConfig(pe="mitchell", k_max=5).width_acc == 36
     assert EngineConfig(pe="switchable", k_max=128).width_acc == 2 * (12 + 7)
 
 
@@ -194,6 +197,9 @@ def test_a_pe_chooses_widths_that_are_not_given() -> None:
 
 
 def test_an_accumulator_that_could_overflow() -> None:
+    message = "k_max: 1000000000 products of pe=fp8 need accumulators of 67 bits, and at most 63"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        EngineConfig(pe="fp8", k_max=1_000_000_000)
     least = accumulator_bits(1000, 8, 8, True, True)
     assert EngineConfig(k_max=1000, width_acc=least).width_acc == least
     message = f"width_acc: {least - 1} is not in {least}..63"

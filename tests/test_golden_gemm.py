@@ -193,3 +193,6 @@ def test_products_of_logarithms() -> None:
         message = f"overflow: 'saturate' is not wrap, as format {form} needs"
         with pytest.raises(ValueError, match=exactly(message)):
             product(overflow="saturate")
+    message = "overflow: 'saturate' is not wrap, as format halves4 needs"
+    with pytest.raises(ValueError, match=exactly(message)):
+        matmul(a, b, width_b=9, format_b="halves4", overflow="saturate")

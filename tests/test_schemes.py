@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from helpers import random_generator
 
-from golden.codes import numbers
+from golden.codes import numbers, products
 from golden.formats import decode
 from golden.group import MODES, group_matmul
-from golden.schemes import group_quantized, quantized
+from golden.schemes import group_quantized, paired, product_scale, quantized
 
 FORMATS = [
     ("integer", 8),
@@ -21,6 +21,7 @@ FORMATS = [
     ("e2m1", 4),
     ("e4m3", 8),
     ("mitchell", 8),
+    ("l_mul", 8),
     ("fp16", 16),
 ]
 
@@ -28,7 +29,8 @@ FORMATS = [
 @pytest.mark.parametrize(("form", "width"), FORMATS)
 @pytest.mark.parametrize("axis", [0, 1])
 def test_no_code_is_nearer(form: str, width: int, axis: int) -> None:
-    matrix = random_generator().normal(size=(40, 30))
+    rng = random_generator()
+    matrix = rng.normal(size=(40, 30)) * 2.0 ** rng.integers(-20, 1, (40, 30))
     codes, scales = quantized(matrix, form, width, axis)
     low = -(1 << (width - 1))
     assert codes.min() >= low and codes.max() < -low
@@ -147,3 +149,18 @@ def test_bad_groups(settings: dict[str, Any], message: str) -> None:
 def test_bad_input(matrix: np.ndarray, form: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         quantized(matrix, form, 4, 0)
+
+
+@pytest.mark.parametrize("form", ["integer", "mitchell", "l_mul"])
+def test_a_mean_product_is_set_right(form: str) -> None:
+    """Over all mantissas, products times what they count add up to the exact ones."""
+    codes = 0x38 + np.arange(8)
+    a, b = (x.ravel() for x in np.meshgrid(codes, codes))
+    exact = (numbers(a, form, 8) * numbers(b, form, 8)).sum()
+    found = products(a, b, form, form, 8, 8).sum() * product_scale(form)
+    assert found == pytest.approx(float(exact))
+
+
+def test_columns_side_by_side() -> None:
+    codes = np.array([[-8, 7, 3], [1, -1, 0]])
+    assert paired(codes).tolist() == [[0x78, 0x03], [0xF1, 0x00]]

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from golden.codes import OFFSETS, numbers, products
+from golden.codes import LOGARITHMS, numbers, products
 from golden.gemm import wrap
 from scripts.ppa.aig import (
     FALSE,
@@ -188,7 +188,7 @@ def _adds(
     weights = weights_of(ports["sum"])
     after, before = (list(zip(word, weights, strict=True)) for word in (total, addend))
     try:
-        if ports["a"].form in OFFSETS:
+        if ports["a"].form in LOGARITHMS:
             raise Undecided("products of logarithms are no algebra of integers")
         adds_products(graph, after, before, _terms(ports, a, b), max(weights) + 1, seconds)
         return "algebra: sum = addend + a * b, down to bits that are simulated for all a"
