@@ -83,7 +83,8 @@ class GroupedConfig(SystolicOsConfig):
             if bits > WIDEST:
                 raise ValueError(
                     f"mode: {self.mode!r} does not hold differences of {bits} bits, as group="
-                    f"{self.group} makes them, exactly; at most {WIDEST} are allowed"
+                    f"{self.group} and A of {self.width_a} bits make them, exactly; at most "
+                    f"{WIDEST} are allowed, more in modes {INTEGER_SCALE} and {POWER_OF_TWO_SCALE}"
                 )
             return SCALE_WIDTHS[FLOAT_SCALE]
         most = (1 << self.width_scale) - 1

@@ -6,20 +6,23 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from pe.config import integer, same_as
+from pe.config import integer
 from pe.element import PeConfig, operands
-from pe.registry import PeChoice
+from pe.registry import DERIVED, PeChoice
 from pe.unit import Redundant, Unit
 
 
 class ProcessingElementConfig(PeChoice):
     """Any PE by name, with its options."""
 
-    width_acc: int = same_as(PeConfig, "width_acc", default=32)
+    width_acc: int = integer("bits of the accumulator; 0: as the PE has it", 0, 63, default=DERIVED)
     terms: int = integer("products that a step sums", 1, 64, default=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.width_acc == DERIVED:
+            default = self.pes[self.pe].__dataclass_fields__["width_acc"].default
+            object.__setattr__(self, "width_acc", default)
         self.check_options()
         # Refused here rather than when it is built.
         _ = self.pe_config

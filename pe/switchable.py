@@ -48,6 +48,7 @@ class SwitchablePeConfig(CodedConfig):
     sums = 2
 
     width_b: int = same_as(PeConfig, "width_b", default=WIDTH_B + 1)
+    width_acc: int = same_as(PeConfig, "width_acc", default=38)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,8 +69,9 @@ class SwitchablePeConfig(CodedConfig):
     @property
     def meanings(self) -> dict[str, str]:
         return {
-            "b": "two weights of 4 bits, the first lowest; one of 8 where bit 8 is set",
-            "c": f"low + (high << {self.width_acc // 2}); low + 16 * high is that of wide weights",
+            "b": "two weights of 4 bits, the first lowest, or one of 8 where bit 8 is set",
+            "c": f"low + (high << {self.width_acc // 2}), both signed: sums of the first and the "
+            "second weights, or low + 16 * high where all of a sum are wide",
         }
 
     @property

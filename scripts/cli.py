@@ -136,6 +136,7 @@ def _sim(parser: argparse.ArgumentParser) -> None:
             type=Path,
             help=f"{name} of the groups of B, [groups, n], of a grouped engine (default random)",
         )
+    parser.add_argument("--c", metavar="FILE.npy", type=Path, help="write the product there")
     parser.add_argument(
         "--program",
         metavar="FILE",

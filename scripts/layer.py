@@ -235,7 +235,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.group and any(setting.startswith("pe=") for setting in args.settings):
         raise ValueError("pe: is chosen with --pe, which may be repeated, and not with -s")
     there = chosen.config.pes
-    pes = args.pe or [pe for pe in DEFAULT_PES if pe in there] or list(there)
+    others_asked = args.group or args.planes or args.aligned or args.mx or args.unit
+    defaults = [] if others_asked else [pe for pe in DEFAULT_PES if pe in there] or list(there)
+    pes = args.pe or defaults
     for places in args.aligned:
         if ALIGNED_PE not in there:
             raise ValueError(
@@ -287,8 +289,9 @@ def run(args: argparse.Namespace) -> int:
     # Bad input is told before anything runs.
     operands = [for_engine(layers, selection, quantize) for selection in selections]
     rows: list[Row] = []
+    count = f"{len(layers)} layer{'s' * (len(layers) > 1)} (the first time it is built)"
     for selection, quantised in zip(selections, operands, strict=True):
-        with step(f"running {len(layers)} layers on {selection.config.name}"):
+        with step(f"running {count} on {selection.config.name}"):
             found = run_layers(layers, quantised, selection, args.seed)
         energy = _energy(selection.design, selection.config, args.energy)
         for row, q in zip(found, quantised, strict=True):
@@ -296,19 +299,19 @@ def run(args: argparse.Namespace) -> int:
             elements = q.weights.operands[0].shape[1] / row["n"]
             rows.append(row | {"energy_pj_per_mac": energy and energy * elements})
     for planes in args.planes:
-        with step(f"running {len(layers)} layers in {planes} bit planes"):
+        with step(f"running {count} in {planes} bit planes"):
             found = run_in_planes(layers, planes, layout, args.seed)
         # That of the engine is of a bit.
         bit = _energy(DESIGN, engine_config(planes, most_k, layout), args.energy)
         energy = bit and bit * planes
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
     for form, in_blocks in zip(args.mx, blocks, strict=True):
-        with step(f"running {len(layers)} layers in blocks of {form}"):
+        with step(f"running {count} in blocks of {form}"):
             found = run_in_blocks(layers, in_blocks, args.seed)
         energy = _energy(MX_DESIGN, in_blocks[0].config, args.energy)
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
     for (places, selection), of_places in zip(behind_aligners, aligned, strict=True):
-        with step(f"running {len(layers)} layers behind aligners"):
+        with step(f"running {count} behind aligners, {selection.config.name}"):
             found = run_with_aligners(layers, of_places, selection, places, args.seed)
         energy = _energy(selection.design, selection.config, args.energy)
         each = _energy(ALIGNER, ActivationAlignerConfig(places=places), args.energy)
@@ -317,7 +320,7 @@ def run(args: argparse.Namespace) -> int:
             energy += each / selection.design.component(selection.config).tile_n
         rows += [row | {"energy_pj_per_mac": energy} for row in found]
     for unit, config, on_unit in zip(units, unit_configs, taken, strict=True):
-        with step(f"running {len(layers)} layers on one {unit.label}"):
+        with step(f"running {count} on one {unit.label}"):
             found = run_on_unit(layers, on_unit, unit, config, args.seed)
         each = _energy(unit.design, config, args.energy)
         for row, layer in zip(found, on_unit, strict=True):
@@ -335,6 +338,11 @@ def run(args: argparse.Namespace) -> int:
     shown = [{key: x for key, x in row.items() if key not in hidden} for row in rows]
     cells = [[_text(key, value) for key, value in row.items()] for row in shown]
     print_table([key.replace("_", " ") for key in shown[0]], cells)
+    if args.file is not None:
+        print(
+            f"weights are [{'n, k' if args.transpose else 'k, n'}] in {args.file}, activations "
+            f"random, {args.rows} rows"
+        )
     if others:
         print(f"left out, as they are no two-dimensional floats: {some(others)}")
     for row in rows:

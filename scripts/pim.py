@@ -53,7 +53,7 @@ def _read(path: Path) -> str:
 
 def run_trace_command(args: argparse.Namespace, config: PimConfig) -> int:
     """Run one trace on the channel with one row buffer a bank, and with two."""
-    for name in ("m", "k", "n", "a", "b", "scales", "zeros"):
+    for name in ("m", "k", "n", "a", "b", "c", "scales", "zeros"):
         if getattr(args, name) is not None:
             raise ValueError(f"{name}: a PIM channel takes no matrix")
     if args.stalls or args.waves:

@@ -47,7 +47,7 @@ def run_processor(
     args: argparse.Namespace, design: Design, config: MatmulFreeConfig, workdir: Path
 ) -> int:
     """Simulate programs, and print their cycles and those of each kind of instruction."""
-    for name in ("m", "k", "n", "a", "b", "scales", "zeros"):
+    for name in ("m", "k", "n", "a", "b", "c", "scales", "zeros"):
         if getattr(args, name) is not None:
             raise ValueError(f"{name}: {design.name!r} is a processor and takes no matrix")
     if args.stalls:

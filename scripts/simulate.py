@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from golden.gemm import check_matrix
+from golden.gemm import check_matrix, wrap
 from hw.catalog import Kind
 from hw.dequantizer import FLOAT_SCALE
 from hw.engine import EngineConfig
@@ -17,6 +17,7 @@ from hw.grouped import GroupedConfig
 from hw.matmul_free_isa import MatmulFreeConfig
 from hw.pim_config import PimConfig
 from pe.config import Config
+from pe.element import INTEGER
 from scripts.output import print_json, print_table
 from scripts.pim import run_trace_command
 from scripts.programs import run_processor
@@ -88,8 +89,13 @@ def check_product(selection: Selection, m: int, k: int, n: int) -> None:
         component.check_fits(m, k, n)
 
 
-def _load(path: Path, name: str, width: int, signed: bool, floats: bool = False) -> Matrix:
-    """Return the integers of a file; where `floats` are wanted, the codes of its float32."""
+def _load(
+    path: Path, name: str, width: int, signed: bool, floats: bool = False, form: str = INTEGER
+) -> Matrix:
+    """Return the integers of a file; where `floats` are wanted, the codes of its float32.
+
+    Codes of another format may stand in the file as numbers with or without a sign.
+    """
     try:
         matrix = np.load(path, allow_pickle=False)
     except OSError as error:
@@ -102,6 +108,8 @@ def _load(path: Path, name: str, width: int, signed: bool, floats: bool = False)
         matrix = np.ascontiguousarray(matrix).view(np.uint32)
     elif floats and np.issubdtype(matrix.dtype, np.floating):
         raise ValueError(f"{name}: dtype {matrix.dtype} is not float32")
+    if form != INTEGER and np.issubdtype(matrix.dtype, np.integer) and (matrix >= 0).all():
+        return wrap(check_matrix(name, matrix, width, False), width, signed)
     return check_matrix(name, matrix, width, signed)
 
 
@@ -110,9 +118,9 @@ def _product(args: argparse.Namespace, selection: Selection) -> tuple[Matrix, Ma
     engine = operands_of(selection)
     given: dict[str, Matrix] = {}
     if args.a is not None:
-        given["a"] = _load(args.a, "a", engine.width_a, engine.signed_a)
+        given["a"] = _load(args.a, "a", engine.width_a, engine.signed_a, form=engine.format_a)
     if args.b is not None:
-        given["b"] = _load(args.b, "b", engine.width_b, engine.signed_b)
+        given["b"] = _load(args.b, "b", engine.width_b, engine.signed_b, form=engine.format_b)
     sizes: dict[str, int] = {}
     for name, axes in (("a", "mk"), ("b", "kn")):
         for axis, size in zip(axes, given[name].shape if name in given else (), strict=False):
@@ -155,6 +163,19 @@ def _groups(args: argparse.Namespace, selection: Selection, b: Matrix) -> tuple[
     return tuple(found.values())
 
 
+def _save(path: Path, c: Matrix, config: Config) -> None:
+    """Write a product, int64 or float32, at once."""
+    if isinstance(config, GroupedConfig) and config.mode == FLOAT_SCALE:
+        c = c.astype(np.uint32).view(np.float32)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.npy")
+    try:
+        np.save(scratch, c)
+        scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise ValueError(f"c: {path} cannot be written: {error.strerror}") from error
+
+
 def _figures(selection: Selection, outcome: Outcome) -> dict[str, Any]:
     product = outcome.result["products"][0]
     component = selection.design.component(selection.config)
@@ -189,7 +210,7 @@ def _run_unit(
     """Simulate a unit on random operands or beats."""
     design, config = selection.design, selection.config
     kind = design.kind.value
-    for name in ("m", "k", "n", "a", "b", "scales", "zeros"):
+    for name in ("m", "k", "n", "a", "b", "c", "scales", "zeros"):
         if getattr(args, name) is not None:
             raise ValueError(f"{name}: {design.name!r} is a {kind} and takes no matrix")
     if design.kind is Kind.STREAM_UNIT:
@@ -235,6 +256,8 @@ def run_sim(args: argparse.Namespace) -> int:
     else:
         if args.stalls and design.kind is Kind.COMMAND_DEVICE:
             raise ValueError(f"stalls: {design.name!r} has no streams to pause; only engines do")
+        if args.c is not None and (args.c.suffix != ".npy" or not args.c.parent.is_dir()):
+            raise ValueError(f"c: {args.c} is not a .npy file in a folder that there is")
         a, b = _product(args, selection)
         groups = _groups(args, selection, b)
         with step(f"building and simulating {config.name}"):
@@ -247,6 +270,8 @@ def run_sim(args: argparse.Namespace) -> int:
                 stall=args.stalls / 100,
                 waves=args.waves,
             )
+        if args.c is not None:
+            _save(args.c, outcome.arrays["c0"], config)
         figures = _figures(selection, outcome)
         if isinstance(config, GroupedConfig):
             figures["k_of_last_group"] = (b.shape[0] - 1) % config.group + 1

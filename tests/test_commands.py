@@ -89,6 +89,33 @@ def test_sim_of_matrices(capsys: Capture, matrices: Path) -> None:
     assert [figures[size] for size in "mkn"] == [2, 3, 1]
 
 
+def test_product_is_written(capsys: Capture, tmp_path: Path) -> None:
+    """Of codes too, which may stand in files without a sign: two weights of 4 bits, one of 8."""
+    np.save(tmp_path / "a.npy", np.array([[2, -3], [100, 1]]))
+    np.save(tmp_path / "b.npy", np.array([[0x7F, 0x180], [0x18, 0x17F]]))
+    files = [f"--{x}={tmp_path / x}.npy" for x in "abc"]
+    argv = ["sim", "systolic", "-s", "pe=switchable", "-s", "k_max=128", *SMALL, *files]
+    run_json(capsys, *argv)
+    c = np.load(tmp_path / "c.npy")
+    low = ((c + (1 << 18)) & ((1 << 19) - 1)) - (1 << 18)
+    high = (c - low) >> 19
+    assert low[:, 0].tolist() == [2 * -1 + -3 * -8, -100 + -8]
+    assert high[:, 0].tolist() == [2 * 7 + -3 * 1, 700 + 1]
+    assert (low + 16 * high)[:, 1].tolist() == [2 * -128 + -3 * 127, 100 * -128 + 127]
+    assert not [path for path in tmp_path.iterdir() if path.stem not in "abc"]
+    message = f"c: {tmp_path}/none/c.npy is not a .npy file in a folder that there is"
+    assert message in refused(capsys, *argv[:-1], "--c", f"{tmp_path}/none/c.npy")
+    message = f"c: {tmp_path}/c.txt is not a .npy file in a folder that there is"
+    assert message in refused(capsys, *argv[:-1], "--c", f"{tmp_path}/c.txt")
+
+
+def test_product_of_floats_is_written(capsys: Capture, tmp_path: Path) -> None:
+    settings = [*SMALL, "-s", "group=4", "-s", "mode=float"]
+    sizes = ["--m", "2", "--k", "12", "--n", "2"]
+    run_json(capsys, "sim", "systolic_grouped", *settings, *sizes, "--c", f"{tmp_path}/c.npy")
+    assert np.load(tmp_path / "c.npy").dtype == np.float32
+
+
 def test_k_is_at_most_k_max_by_default(capsys: Capture) -> None:
     figures = run_json(capsys, "sim", "systolic", *SMALL, "-s", "k_max=5", "--m", "2", "--n", "2")
     assert figures["k"] == 5

@@ -95,7 +95,7 @@ def test_aligned_activations_and_groups(capsys: Capture, files: Path) -> None:
     assert aligned["weight_error"] == mix["weight_error"]
     assert abs(both["output_error"] - grouped["output_error"]) < 1e-2
     assert both["cycles"] == grouped["cycles"] + 20 + ActivationAligner.latency
-    message = "mode: 'float' does not hold differences of 26 bits, as group=64 makes them"
+    message = "mode: 'float' does not hold differences of 26 bits, as group=64 and A of 16 bits"
     assert message in refused(capsys, *argv[:-1], "64", "--aligned", "14", *SMALL)
 
 
