@@ -286,6 +286,19 @@ def test_a_wrong_netlist_is_found(simulate: Simulate, tmp_path: Path) -> None:
         simulate(flat, Vectors({"a": toggling()}, {"y": 1 - toggling()}, FIRST), tmp_path)
 
 
+@pytest.mark.parametrize("simulate", SIMULATIONS)
+def test_a_state_that_is_never_loaded_does_not_spread(simulate: Simulate, tmp_path: Path) -> None:
+    """It is the same at both inputs of a gate, whatever it is."""
+    flat = module(
+        "module circuit(clk, a, y); input clk, a; output y; wire q, x, z;"
+        "DFF_X1 r(.D(q), .CK(clk), .Q(q), .QN()); INV_X1 i(.A(q), .ZN(x)); "
+        "XOR2_X1 g(.A(q), .B(x), .Z(z)); AND2_X1 h(.A1(z), .A2(a), .ZN(y)); endmodule",
+        tmp_path,
+    )
+    vectors = Vectors({"a": toggling()}, {"y": toggling()}, FIRST)
+    assert sum(energy_of(simulate(flat, vectors, tmp_path))) > 0
+
+
 def test_power_needs_a_period() -> None:
     with pytest.raises(ValueError, match="period: 0"):
         power(Energy(), 0, 1, 1)

@@ -10,6 +10,7 @@ from scripts.ppa.library import Library
 
 _MODULE = re.compile(r"^\s*module\s+(\w+).*?^\s*endmodule", re.MULTILINE | re.DOTALL)
 _PRIMITIVE = re.compile(r"^\s*primitive\b.*?^\s*endprimitive", re.MULTILINE | re.DOTALL)
+_STATE = re.compile(r"^\s*reg\s+(\w+)\s*;", re.MULTILINE)
 _TIMESCALE = "`timescale 1ns/100fs\n"
 
 
@@ -36,7 +37,11 @@ def cell_models(library: Library, used: set[str], primitives: bool = True) -> st
         text = library.verilog.read_text(errors="replace")
         own = {match[1]: match[0] for match in _MODULE.finditer(text)}
         if primitives:
-            texts += [f"{match[0]}\n" for match in _PRIMITIVE.finditer(text)]
+            # A state that is not known until it is loaded would spread, as none does in the RTL.
+            texts += [
+                _STATE.sub(r"\g<0> initial \1 = 1'b0;", f"{match[0]}\n")
+                for match in _PRIMITIVE.finditer(text)
+            ]
     for name in sorted(used):
         if name in own and (primitives or not library.cells[name].sequential):
             texts.append(f"{own[name]}\n")
