@@ -466,7 +466,8 @@ def _layer(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         help="a processing element; may be repeated (default mac mix ternary shift fp4, those of "
-        "them that the engine has, or else all that it has)",
+        "them that the engine has, or else all that it has; none with --group, --planes, "
+        "--aligned, --mx or --unit)",
     )
     parser.add_argument(
         "--design", metavar="ENGINE", default="systolic", help="a GEMM engine (default systolic)"

@@ -113,6 +113,7 @@ def test_demo_network(capsys: Capture) -> None:
 def test_what_is_left_out_is_told(capsys: Capture, files: Path) -> None:
     assert main(["layer", str(files / "weights.npz"), "--pe", "mac", "--rows", "2", *SMALL]) == 0
     out = capsys.readouterr().out
+    assert f"weights are [k, n] in {files / 'weights.npz'}, activations random, 2 rows" in out
     assert "left out, as they are no two-dimensional floats: bias, [9] of float32; index, " in out
 
 
