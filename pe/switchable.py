@@ -57,6 +57,7 @@ class SwitchablePeConfig(CodedConfig):
                 f"width_acc: {self.width_acc} is not even, as pe={self.kind} needs: two sums"
             )
 
+    # Of an instance and not of the class, as it depends on the accumulator.
     @property
     def format_b(self) -> str:  # type: ignore[override]
         """Codes of two weights, and how far apart their sums are."""

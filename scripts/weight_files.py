@@ -140,6 +140,7 @@ def _tensors(data: bytes, names: Sequence[str]) -> Iterator[tuple[str, npt.NDArr
     """Yield the tensors of a file; of types that NumPy has not, only those named are decoded."""
     from safetensors import deserialize
 
+    # safetensors ships no types.
     for name, tensor in deserialize(data):  # type: ignore[no-untyped-call]
         kind, shape = tensor["dtype"], tensor["shape"]
         if names and name not in names:
